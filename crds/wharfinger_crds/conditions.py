@@ -1,0 +1,132 @@
+"""Condition types and reasons, and how conditions are replaced without losing their transition times.
+
+Reasons are part of the interface: people script against them. Messages are deterministic: no times, no counters that
+change by themselves, lists sorted; otherwise every pass would write the status anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from wharfinger_crds.base import Condition
+
+# Types
+READY: Final = "Ready"
+RECONCILING: Final = "Reconciling"
+STALLED: Final = "Stalled"
+ACCEPTED: Final = "Accepted"
+VALUES_RESOLVED: Final = "ValuesResolved"
+EGRESS_ENFORCED: Final = "EgressEnforced"
+WORKLOAD_AVAILABLE: Final = "WorkloadAvailable"
+AUTHORIZED: Final = "Authorized"
+DISCOVERED: Final = "Discovered"
+TOOLS_PINNED: Final = "ToolsPinned"
+PROVIDER_RESOLVED: Final = "ProviderResolved"
+DOMAIN_RULES_ENFORCED: Final = "DomainRulesEnforced"
+DOMAINS_EXACT: Final = "DomainsExact"
+REFERENCES_RESOLVED: Final = "ReferencesResolved"
+
+# Reasons
+SUCCEEDED: Final = "Succeeded"
+NOT_IMPLEMENTED: Final = "NotImplemented"
+INVALID: Final = "Invalid"
+CONFLICT: Final = "Conflict"
+FORBIDDEN: Final = "Forbidden"
+WAITING: Final = "Waiting"
+ENTRY_NOT_FOUND: Final = "EntryNotFound"
+ENTRY_NOT_ACCEPTED: Final = "EntryNotAccepted"
+ENTRY_NOT_VISIBLE: Final = "EntryNotVisible"
+ENVIRONMENT_NOT_FOUND: Final = "EnvironmentNotFound"
+ENVIRONMENT_NOT_ALLOWED: Final = "EnvironmentNotAllowed"
+ENVIRONMENT_NOT_ACCEPTED: Final = "EnvironmentNotAccepted"
+NAMESPACE_NOT_ALLOWED: Final = "NamespaceNotAllowed"
+NAMESPACE_NOT_TENANT: Final = "NamespaceNotTenant"
+OWNER_NOT_GRANTED: Final = "OwnerNotGranted"
+IMAGE_NOT_ALLOWED: Final = "ImageNotAllowed"
+UNKNOWN_FIELD: Final = "UnknownField"
+FIELD_MISSING: Final = "FieldMissing"
+FIELD_INVALID: Final = "FieldInvalid"
+SECRET_MISSING: Final = "SecretMissing"  # noqa: S105 - a reason
+SECRET_IN_PLAIN_SIGHT: Final = "SecretInPlainSight"  # noqa: S105 - a reason
+NOT_PROVEN: Final = "NotProven"
+NOT_NEEDED: Final = "NotNeeded"
+DOMAINS_UNREACHABLE: Final = "DomainsUnreachable"
+SUSPENDED: Final = "Suspended"
+REMOTE: Final = "Remote"
+PROGRESSING: Final = "Progressing"
+IMAGE_PULL_FAILED: Final = "ImagePullFailed"
+CRASHED: Final = "Crashed"
+UNSCHEDULABLE: Final = "Unschedulable"
+DISCOVERY_FAILED: Final = "DiscoveryFailed"
+CREDENTIAL_REFUSED: Final = "CredentialRefused"
+MANY_DEFAULTS: Final = "ManyDefaults"
+NO_TOOLS: Final = "NoTools"
+NO_AUTHENTICATION: Final = "NoAuthentication"
+SCOPE_NOT_GRANTED: Final = "ScopeNotGranted"
+INSTALLATION_NOT_FOUND: Final = "InstallationNotFound"
+INSTALLATION_NOT_READY: Final = "InstallationNotReady"
+NAME_COLLISION: Final = "NameCollision"
+EXPIRED: Final = "Expired"
+DISABLED: Final = "Disabled"
+NOT_HONOURED: Final = "NotHonoured"
+DUPLICATE: Final = "Duplicate"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A condition before it has a time: what a decision says."""
+
+    type: str
+    status: str
+    reason: str
+    message: str = ""
+
+
+def true(kind: str, reason: str = SUCCEEDED, message: str = "") -> Finding:
+    """Return a finding with status True."""
+    return Finding(kind, "True", reason, message)
+
+
+def false(kind: str, reason: str, message: str) -> Finding:
+    """Return a finding with status False; `message` says what to do."""
+    return Finding(kind, "False", reason, message)
+
+
+def unknown(kind: str, reason: str, message: str) -> Finding:
+    """Return a finding with status Unknown."""
+    return Finding(kind, "Unknown", reason, message)
+
+
+def merged(before: Iterable[Condition], findings: Sequence[Finding], generation: int, now: str) -> tuple[Condition, ...]:
+    """Return the conditions for `findings`, in their order; a condition's time is `now` only where its status flips.
+
+    `now` is RFC 3339. Conditions that no finding names are dropped.
+    """
+    times = {(c.type, c.status): c.last_transition_time for c in before}
+    return tuple(
+        Condition(
+            type=f.type,
+            status=f.status,
+            reason=f.reason,
+            message=f.message[:32768],
+            last_transition_time=times.get((f.type, f.status), now),
+            observed_generation=generation,
+        )
+        for f in findings
+    )
+
+
+def summary(findings: Sequence[Finding], *, stalled: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
+    """Return `findings` with `Ready` in front, and `Reconciling` or `Stalled` behind where kstatus expects them.
+
+    Ready repeats the first finding that is not True; `stalled` names the reasons that only a change by a person ends.
+    """
+    open_findings = [f for f in findings if f.status != "True"]
+    if not open_findings:
+        return (true(READY), *findings)
+    first = next((f for f in open_findings if f.status == "False"), open_findings[0])
+    ready = Finding(READY, "False", first.reason, first.message)
+    waiting = Finding(STALLED if first.reason in stalled else RECONCILING, "True", first.reason, first.message)
+    return (ready, *findings, waiting)

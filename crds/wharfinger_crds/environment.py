@@ -1,0 +1,145 @@
+"""Environment: where servers run, and within which limits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from wharfinger_crds.base import FreeForm, Label, Model, Object, ShortText, Status, map_list, set_list, validations
+
+Cidr = Annotated[
+    str, StringConstraints(max_length=49), Field(json_schema_extra=validations(("isCIDR(self)", "is not a CIDR such as 203.0.113.0/24")))
+]
+LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
+Labels = Annotated[dict[str, LabelValue], Field(max_length=16)]
+
+
+class Port(Model):
+    """A port, or a range of ports."""
+
+    model_config = ConfigDict(json_schema_extra=validations(("!has(self.endPort) || self.endPort >= self.port", "endPort is below port")))
+    port: int = Field(ge=1, le=65535)
+    end_port: int | None = Field(default=None, ge=1, le=65535)
+    protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
+
+
+Ports = Annotated[tuple[Port, ...], Field(max_length=16)]
+
+
+class CidrRule(Model):
+    """Addresses that servers may reach."""
+
+    cidr: Cidr
+    except_: Annotated[tuple[Cidr, ...], Field(max_length=32)] = Field(default=(), alias="except")
+    """Blocks inside of `cidr` that stay shut."""
+    ports: Ports = ()
+    """Omitted: every port."""
+
+
+class DomainRule(Model):
+    """Names that servers may reach."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    """A host name; `*.` stands for one label, `**.` for any depth."""
+    ports: Ports = ()
+    """Omitted: 443."""
+
+
+class ServiceRule(Model):
+    """Pods of the cluster that servers may reach; blocks of addresses do not match pods on every provider."""
+
+    namespace: Label
+    pod_selector: Labels = Field(default_factory=dict)
+    """Labels of the pods; omitted: all pods of the namespace."""
+    ports: Ports = ()
+    """Ports of the pods; omitted: every port."""
+
+
+class Egress(Model):
+    """What servers may reach."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            (
+                "self.mode == 'Restricted' || ((!has(self.cidrs) || size(self.cidrs) == 0) && (!has(self.domains) || size(self.domains) == 0)"
+                " && (!has(self.presets) || size(self.presets) == 0))",
+                "cidrs, domains and presets go with mode Restricted only",
+            )
+        )
+    )
+    mode: Literal["DenyAll", "AllowAll", "Restricted"]
+    """DenyAll: nothing. AllowAll: the internet, never metadata services and private ranges. Restricted: what is listed."""
+    cidrs: tuple[CidrRule, ...] = map_list("cidr", 64)
+    domains: tuple[DomainRule, ...] = map_list("name", 128)
+    presets: tuple[Label, ...] = set_list(16)
+    """Named lists of domains that come with the platform."""
+    services: Annotated[tuple[ServiceRule, ...], Field(max_length=32)] = ()
+    """Pods of the cluster; in every mode."""
+    provider: Literal["Auto", "NetworkPolicy", "Cilium", "AWS", "GKE"] = "Auto"
+    enforcement: Literal["Report", "Require"] = "Report"
+    """Require: no server starts until the environment's EgressEnforced is True."""
+    probe: Literal["Off", "On"] = "Off"
+
+
+class AllowedNamespaces(Model):
+    """Whose installations may run in the environment."""
+
+    names: tuple[Label, ...] = set_list(64)
+    selector: Labels | None = None
+    """Labels of the namespace."""
+
+
+class PodDefaults(Model):
+    """Defaults for the pods of servers."""
+
+    node_selector: Labels | None = None
+    tolerations: Annotated[tuple[FreeForm, ...], Field(max_length=16)] = ()
+    affinity: FreeForm | None = None
+    priority_class_name: Annotated[str, StringConstraints(max_length=253)] | None = None
+    runtime_class_name: Annotated[str, StringConstraints(max_length=253)] | None = None
+    resources: FreeForm | None = None
+
+
+class EnvironmentSpec(Model):
+    """Where servers run, and within which limits."""
+
+    title: ShortText
+    default: bool = False
+    """The environment of entries that name none; at most one."""
+    namespace: Label | None = None
+    """One of the server namespaces of the platform settings; omitted: the first."""
+    restricted: bool = False
+    """Only who may `deploy-to-restricted` assigns entries or installations to it."""
+    allowed_namespaces: AllowedNamespaces | None = None
+    """Omitted: all tenants."""
+    allowed_images: Annotated[tuple[ShortText, ...], Field(max_length=64)] = ()
+    """Prefixes of image names, host and path, that end with `/*`, or whole names; omitted: every image."""
+    allow_base_image: bool = True
+    pod_defaults: PodDefaults | None = None
+    egress: Egress
+
+
+class ProviderStatus(Model):
+    """Who enforces the egress rules."""
+
+    name: ShortText
+    source: Literal["Detected", "Override"]
+    evidence: Annotated[tuple[ShortText, ...], Field(max_length=16)] = ()
+
+
+class EnvironmentStatus(Status):
+    """What the operator knows about the environment."""
+
+    namespace: Annotated[str, StringConstraints(max_length=63)] | None = None
+    """Where its servers run."""
+    provider: ProviderStatus | None = None
+    installations: int = Field(default=0, ge=0)
+    domains: int = Field(default=0, ge=0)
+
+
+class Environment(Object):
+    """Where servers run, and within which limits."""
+
+    spec: EnvironmentSpec
+    status: EnvironmentStatus = EnvironmentStatus()

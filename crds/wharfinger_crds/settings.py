@@ -1,0 +1,79 @@
+"""Platform settings: one document in a ConfigMap of the system namespace, written by the chart, watched by both programs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import yaml
+from pydantic import Field, StringConstraints, ValidationError
+
+from wharfinger_crds.base import Label, Model, UserName
+
+Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?$")]
+
+
+class Team(Model):
+    """A team: who is in it."""
+
+    name: Label
+    members: tuple[UserName, ...] = ()
+
+
+class Namespaces(Model):
+    """The four sorts of namespaces."""
+
+    system: Label
+    """The Helm release's own."""
+    catalog: Label
+    """Holds the Secrets and ConfigMaps that entries may name."""
+    servers: Annotated[tuple[Label, ...], Field(min_length=1)]
+    """Workloads only; the first is the default."""
+    tenants: tuple[Label, ...] = ()
+    """Hold installations and gateways."""
+
+
+class Images(Model):
+    """Images that the operator puts into pods."""
+
+    base: Annotated[str, StringConstraints(min_length=1)]
+    """For entries without an image."""
+    bridge: Annotated[str, StringConstraints(min_length=1)]
+    """Brings the stdio bridge."""
+
+
+class Settings(Model):
+    """Settings of the platform."""
+
+    public_url: Url
+    """Where clients reach the gateway; no slash at the end."""
+    namespaces: Namespaces
+    images: Images
+    teams: tuple[Team, ...] = ()
+
+    def teams_of(self, user: str) -> frozenset[str]:
+        """Return the names of the teams that the user is a member of."""
+        return frozenset(team.name for team in self.teams if user in team.members)
+
+
+class SettingsError(ValueError):
+    """The document is not one; the message names each field by its path."""
+
+
+def read_settings(text: str) -> Settings:
+    """Return the settings of a YAML document.
+
+    Raises SettingsError, naming the path of every field that is wrong.
+    """
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"settings are not YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise SettingsError("settings are not a YAML mapping")
+    try:
+        return Settings.model_validate(document)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors(include_input=False, include_url=False)
+        )
+        raise SettingsError(f"settings: {problems}") from None
