@@ -1,0 +1,1 @@
+"""The operator: custom resources in; workloads, policies and connections out."""

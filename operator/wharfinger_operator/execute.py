@@ -1,0 +1,57 @@
+"""Do what the difference says, and tell what could not be done."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wharfinger_cluster.client import Cluster
+from wharfinger_cluster.errors import Conflict, Forbidden, Invalid, NotFound
+from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, SECRET, SERVICE, SERVICE_ACCOUNT, Resource
+from wharfinger_crds import conditions as c
+from wharfinger_crds import names
+from wharfinger_operator.diff import Changes, Key, key_of
+from wharfinger_operator.world import Manifest
+
+RESOURCES: Final[dict[str, Resource]] = {r.kind: r for r in (CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, SECRET, SERVICE, SERVICE_ACCOUNT)}
+
+
+async def execute(cluster: Cluster, changes: Changes, known: frozenset[Key]) -> c.Finding | None:
+    """Apply and delete in order; return why it stopped (Accepted=False), or None.
+
+    `known` are objects that are ours. For every other one the API server is asked first: what somebody else made is never
+    taken over. Raises Unreachable, which means: again, later.
+    """
+    for manifest in changes.apply:
+        where = "/".join(key_of(manifest))
+        try:
+            if key_of(manifest) not in known and await _is_foreign(cluster, manifest):
+                return c.false(c.ACCEPTED, c.CONFLICT, f"{where} exists and is not ours: delete or rename it")
+            await cluster.apply(RESOURCES[manifest["kind"]], manifest)
+        except Invalid as error:
+            return c.false(c.ACCEPTED, c.INVALID, f"the API server refuses {where}: {error}")
+        except Forbidden as error:
+            return c.false(c.ACCEPTED, c.FORBIDDEN, f"the operator may not write {where}: {error}")
+    for found in changes.delete:
+        await _delete(cluster, found)
+    return None
+
+
+async def _is_foreign(cluster: Cluster, manifest: Manifest) -> bool:
+    meta = manifest["metadata"]
+    try:
+        found = await cluster.get(RESOURCES[manifest["kind"]], meta["name"], meta["namespace"])
+    except NotFound:
+        return False
+    have, ours = found["metadata"].get("labels", {}), meta["labels"]
+    return any(have.get(label) != ours.get(label) for label in (names.MANAGED_BY, names.INSTALLATION_NAMESPACE, names.INSTALLATION_NAME))
+
+
+async def _delete(cluster: Cluster, found: Manifest) -> None:
+    meta = found["metadata"]
+    try:
+        await cluster.delete(RESOURCES[found["kind"]], meta["name"], meta["namespace"], preconditions={"uid": meta["uid"]})
+    except NotFound:
+        return
+    except Conflict:
+        # Another object took its name: it is looked at when its own event arrives.
+        return

@@ -1,0 +1,116 @@
+"""From the copies to the world of one object."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wharfinger_cluster.resource import Object
+from wharfinger_crds.environment import Environment
+from wharfinger_crds.gateway import Gateway
+from wharfinger_crds.grants import NamespaceGrants, grants_of
+from wharfinger_crds.installation import Installation
+from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN
+from wharfinger_crds.registry_entry import RegistryEntry
+from wharfinger_crds.settings import Settings
+from wharfinger_crds.token import Token
+from wharfinger_operator.copies import Copies
+from wharfinger_operator.own_objects import OwnObjects
+from wharfinger_operator.pod_fact import pod_fact
+from wharfinger_operator.world import Discovery, EntryWorld, EnvironmentWorld, GatewayWorld, InstallationWorld, TokenWorld
+
+
+@dataclass
+class Observer:
+    """Everything that is known, and how one object sees it."""
+
+    own: OwnObjects
+    copies: Copies
+    settings: Settings
+    """Replaced when the platform settings change."""
+    root_key: bytes = field(repr=False)
+
+    def installation(self, namespace: str, name: str, discovery: Discovery | None) -> InstallationWorld:
+        """Return the world of an installation, also of one that is gone."""
+        installation: Installation | None = self.own.get(INSTALLATION, name, namespace)
+        tenant = self.copies.namespace(namespace)
+        return InstallationWorld(
+            namespace=namespace,
+            name=name,
+            installation=installation,
+            settings=self.settings,
+            entry=self.own.get(REGISTRY_ENTRY, installation.spec.entry_ref.name) if installation else None,
+            environments={env.metadata.name: env for env in self._environments()},
+            grants=self._grants(namespace),
+            namespace_labels=tenant["metadata"].get("labels", {}) if tenant else {},
+            secrets={secret["metadata"]["name"]: secret_data(secret) for secret in self.copies.secrets(namespace)},
+            root_key=self.root_key,
+            dns=self.copies.dns(),
+            owned=self.copies.children(namespace, name),
+            pods=tuple(pod_fact(pod) for pod in sorted(self.copies.pods(namespace, name), key=_age)),
+            discovery=discovery,
+            stored=self.copies.stored(),
+        )
+
+    def entry(self, name: str) -> EntryWorld | None:
+        """Return the world of an entry; None where it is gone."""
+        entry: RegistryEntry | None = self.own.get(REGISTRY_ENTRY, name)
+        using = tuple(i for i in self.installations() if i.spec.entry_ref.name == name)
+        return EntryWorld(entry, using, self.copies.stored()) if entry else None
+
+    def environment(self, name: str) -> EnvironmentWorld | None:
+        """Return the world of an environment; None where it is gone."""
+        environment: Environment | None = self.own.get(ENVIRONMENT, name)
+        defaults = tuple(sorted(e.metadata.name for e in self._environments() if e.spec.default))
+        running = sum(1 for i in self.installations() if i.status.environment == name)
+        return EnvironmentWorld(environment, defaults, running, self.settings) if environment else None
+
+    def gateway(self, namespace: str, name: str) -> GatewayWorld | None:
+        """Return the world of a gateway; None where it is gone."""
+        gateway: Gateway | None = self.own.get(GATEWAY, name, namespace)
+        if gateway is None:
+            return None
+        entries: dict[str, RegistryEntry] = {key[1]: entry for key, entry in self.own.all(REGISTRY_ENTRY).items()}
+        return GatewayWorld(gateway, self.settings, self._grants(namespace), self.installations(), entries, self.copies.stored())
+
+    def token(self, namespace: str, name: str, now: str) -> TokenWorld | None:
+        """Return the world of a token at the time `now`; None where it is gone."""
+        token: Token | None = self.own.get(TOKEN, name, namespace)
+        if token is None:
+            return None
+        same = sum(1 for t in self.own.all(TOKEN).values() if t.spec.token_hash == token.spec.token_hash)
+        return TokenWorld(token, self.settings.namespaces.system, same, now)
+
+    def installations(self) -> tuple[Installation, ...]:
+        """Return the installations of every namespace."""
+        return tuple(self.own.all(INSTALLATION).values())
+
+    def gateways(self) -> tuple[Gateway, ...]:
+        """Return the gateways of every namespace."""
+        return tuple(self.own.all(GATEWAY).values())
+
+    def _environments(self) -> tuple[Environment, ...]:
+        return tuple(self.own.all(ENVIRONMENT).values())
+
+    def _grants(self, namespace: str) -> NamespaceGrants | None:
+        found = self.copies.namespace(namespace)
+        if namespace not in self.settings.namespaces.tenants or found is None:
+            return None
+        return grants_of(found["metadata"].get("annotations", {}))
+
+
+def secret_data(secret: Object) -> Mapping[str, bytes]:
+    """Return the decoded data of a Secret; what is not base64 is left out, as the API server never lets it in."""
+    decoded: dict[str, bytes] = {}
+    for key, value in secret.get("data", {}).items():
+        try:
+            decoded[key] = base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            continue
+    return decoded
+
+
+def _age(pod: Object) -> tuple[str, str]:
+    return (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"])

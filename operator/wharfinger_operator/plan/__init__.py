@@ -1,0 +1,1 @@
+"""From a world to what should be there and what the status says; pure."""

@@ -1,0 +1,153 @@
+"""What is wrong with an entry by itself: named checks in order, the first finding counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from wharfinger_crds import conditions as c
+from wharfinger_crds.duration import seconds
+from wharfinger_crds.registry_entry import RegistryEntry, RegistryEntrySpec, Remote, SelfHosted
+from wharfinger_operator.plan.fields import is_pattern, placeholders
+
+Check = Callable[[RegistryEntrySpec], c.Finding | None]
+
+
+def _refused(reason: str, message: str) -> c.Finding:
+    return c.false(c.ACCEPTED, reason, message)
+
+
+def _unbuilt(spec: RegistryEntrySpec) -> Iterator[str]:
+    if spec.remote:
+        yield from _unbuilt_remote(spec.remote)
+    if spec.self_hosted:
+        yield from _unbuilt_hosted(spec.self_hosted)
+    if spec.auth and spec.auth.type not in {"None", "Static"}:
+        yield f"spec.auth.type: {spec.auth.type}"
+    if spec.tools and spec.tools.pinning != "Off":
+        yield f"spec.tools.pinning: {spec.tools.pinning}"
+
+
+def _unbuilt_remote(remote: Remote) -> Iterator[str]:
+    if remote.transport == "SSE":
+        yield "spec.remote.transport: SSE"
+    if remote.ca_bundle_ref:
+        yield "spec.remote.caBundleRef"
+
+
+def _unbuilt_hosted(hosted: SelfHosted) -> Iterator[str]:
+    if hosted.transport == "Stdio" and hosted.image and not hosted.command:
+        yield "spec.selfHosted.image without command, for Stdio (the image's own entry point)"
+    if hosted.stdio and hosted.stdio.sessions == "PerSession":
+        yield "spec.selfHosted.stdio.sessions: PerSession"
+    if any(e.value is None for e in hosted.env):
+        yield "spec.selfHosted.env[].secretKeyRef and configMapKeyRef"
+    if hosted.image_pull_secrets:
+        yield "spec.selfHosted.imagePullSecrets"
+    if hosted.registry_credentials:
+        yield "spec.selfHosted.registryCredentials"
+    if hosted.deployment:
+        yield "spec.selfHosted.deployment"
+
+
+def not_implemented(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Name the fields that this version has no behaviour for: silence would be a promise."""
+    unbuilt = sorted(_unbuilt(spec))
+    return _refused(c.NOT_IMPLEMENTED, f"not implemented in this version: {'; '.join(unbuilt)}") if unbuilt else None
+
+
+def invalid_pattern(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find patterns that are no regular expression, or one that needs backtracking."""
+    for field in spec.fields:
+        if field.pattern is not None and not is_pattern(field.pattern):
+            return _refused(
+                c.INVALID,
+                f"spec.fields[{field.name}].pattern is not a regular expression of RE2's syntax (no look-around, no back-references)",
+            )
+    return None
+
+
+def invalid_duration(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find discovery settings that would hammer or never ask."""
+    if spec.discovery and seconds(spec.discovery.interval) < 10:
+        return _refused(c.INVALID, "spec.discovery.interval is below 10s")
+    if spec.discovery and not 1 <= seconds(spec.discovery.timeout) <= 300:
+        return _refused(c.INVALID, "spec.discovery.timeout is not between 1s and 5m")
+    return None
+
+
+def templates(spec: RegistryEntrySpec) -> Iterator[tuple[str, str, bool]]:
+    """Yield place, template and whether secret fields may stand there, for every template of the entry."""
+    if spec.remote:
+        yield "spec.remote.url", spec.remote.url, False
+    if spec.self_hosted:
+        for i, text in enumerate(spec.self_hosted.command):
+            yield f"spec.selfHosted.command[{i}]", text, False
+        for i, text in enumerate(spec.self_hosted.args):
+            yield f"spec.selfHosted.args[{i}]", text, False
+        for env in spec.self_hosted.env:
+            yield f"spec.selfHosted.env[{env.name}]", env.value or "", True
+        for file in spec.self_hosted.files:
+            yield f"spec.selfHosted.files[{file.path}]", file.value, True
+    if spec.auth and spec.auth.static:
+        yield "spec.auth.static.value", spec.auth.static.value, True
+    for header in spec.headers:
+        yield f"spec.headers[{header.name}]", header.value, True
+
+
+def unknown_field(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find `${fields.NAME}` without such a field."""
+    declared = {field.name for field in spec.fields}
+    for place, template, _ in templates(spec):
+        for name in placeholders(template):
+            if name not in declared:
+                return _refused(c.UNKNOWN_FIELD, f"{place} names ${{fields.{name}}}, and spec.fields has no {name}")
+    return None
+
+
+def secret_in_plain_sight(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find secret fields where everyone could read them: URLs, command and arguments."""
+    secret = {field.name for field in spec.fields if field.secret}
+    for place, template, may_hold_secrets in templates(spec):
+        for name in placeholders(template):
+            if name in secret and not may_hold_secrets:
+                return _refused(
+                    c.SECRET_IN_PLAIN_SIGHT, f"{place} names the secret field {name}: use it in env, files, headers or auth instead"
+                )
+    return None
+
+
+def credential_for_stdio(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find credentials in headers, which a stdio server never sees."""
+    stdio = spec.self_hosted is not None and spec.self_hosted.transport == "Stdio"
+    if stdio and ((spec.auth and spec.auth.type != "None") or spec.headers):
+        return _refused(
+            c.INVALID,
+            "a Stdio server sees no headers: use the fields in spec.selfHosted.env or files instead of spec.auth and spec.headers",
+        )
+    return None
+
+
+def credential_twice(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find a header that would fight with the credential."""
+    static = spec.auth.static if spec.auth else None
+    header = (static.header or "authorization").lower() if static else "authorization"
+    for extra in spec.headers:
+        if extra.name.lower() in {header, "authorization"}:
+            return _refused(c.CONFLICT, f"spec.headers[{extra.name}]: the credential goes into spec.auth")
+    return None
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    not_implemented,
+    invalid_pattern,
+    invalid_duration,
+    unknown_field,
+    secret_in_plain_sight,
+    credential_twice,
+)
+
+
+def entry_problem(entry: RegistryEntry) -> c.Finding | None:
+    """Return why an entry cannot be used (Accepted=False), or None."""
+    return next((finding for check in CHECKS if (finding := check(entry.spec))), None)

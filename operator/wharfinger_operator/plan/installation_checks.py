@@ -1,0 +1,209 @@
+"""Why an installation is not accepted: named checks in order, the first finding counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from wharfinger_crds import conditions as c
+from wharfinger_crds import names
+from wharfinger_crds.environment import Environment
+from wharfinger_crds.installation import Installation
+from wharfinger_crds.registry_entry import RegistryEntry
+from wharfinger_crds.settings import Settings
+from wharfinger_operator.plan.egress import egress_problem
+from wharfinger_operator.plan.entry_checks import entry_problem
+from wharfinger_operator.world import InstallationWorld
+
+Check = Callable[[InstallationWorld, Installation], c.Finding | None]
+
+
+def _refused(reason: str, message: str) -> c.Finding:
+    return c.false(c.ACCEPTED, reason, message)
+
+
+def environment_name(world: InstallationWorld) -> str | None:
+    """Return the name of the environment that the installation asks for; None: the default one, and there is none."""
+    spec = world.installation.spec if world.installation else None
+    if spec and spec.environment_ref:
+        return spec.environment_ref.name
+    if world.entry and world.entry.spec.environment_ref:
+        return world.entry.spec.environment_ref.name
+    return next(iter(sorted(name for name, e in world.environments.items() if e.spec.default)), None)
+
+
+def environment_of(world: InstallationWorld) -> Environment | None:
+    """Return the environment of the installation, if there is one."""
+    name = environment_name(world)
+    return world.environments.get(name) if name else None
+
+
+def server_namespace(environment: Environment, settings: Settings) -> str:
+    """Return the namespace in which an environment's servers run."""
+    return environment.spec.namespace or settings.namespaces.servers[0]
+
+
+def namespace_not_tenant(world: InstallationWorld, _: Installation) -> c.Finding | None:
+    """Find installations outside of the tenant namespaces."""
+    if world.grants is None:
+        return _refused(
+            c.NAMESPACE_NOT_TENANT,
+            f"namespace {world.namespace} is not among the tenants of the platform settings (Helm value namespaces.tenants)",
+        )
+    return None
+
+
+def owner_not_granted(world: InstallationWorld, installation: Installation) -> c.Finding | None:
+    """Find owners whom a cluster admin did not grant to the namespace."""
+    owner = installation.spec.owner
+    if world.grants and not world.grants.covers_owner(owner):
+        key = names.USERS_GRANT if owner.user else names.TEAMS_GRANT
+        return _refused(
+            c.OWNER_NOT_GRANTED,
+            f'namespace {world.namespace} may not hold objects of {owner}: a cluster admin grants it by the annotation {key}: "{owner.user or owner.team}"',
+        )
+    return None
+
+
+def entry_missing(world: InstallationWorld, installation: Installation) -> c.Finding | None:
+    """Find entries that are not there."""
+    return None if world.entry else _refused(c.ENTRY_NOT_FOUND, f"there is no McpRegistryEntry {installation.spec.entry_ref.name}")
+
+
+def entry_not_accepted(world: InstallationWorld, _: Installation) -> c.Finding | None:
+    """Find entries that cannot be used themselves."""
+    problem = entry_problem(world.entry) if world.entry else None
+    return (
+        _refused(c.ENTRY_NOT_ACCEPTED, f"McpRegistryEntry {world.entry.metadata.name}: {problem.message}")
+        if world.entry and problem
+        else None
+    )
+
+
+def may_see_entry(entry: RegistryEntry, user: str | None, teams: frozenset[str]) -> bool:
+    """Tell whether a user or a team may see an entry."""
+    visibility = entry.spec.visibility
+    return visibility is None or visibility.scope == "Org" or not teams.isdisjoint(visibility.teams)
+
+
+def entry_not_visible(world: InstallationWorld, installation: Installation) -> c.Finding | None:
+    """Find entries that the owner may not see; the message is the one of a missing entry, so that it tells nothing."""
+    owner = installation.spec.owner
+    teams = world.settings.teams_of(owner.user) if owner.user else frozenset({owner.team or ""})
+    if world.entry and not may_see_entry(world.entry, owner.user, teams):
+        return _refused(c.ENTRY_NOT_FOUND, f"there is no McpRegistryEntry {installation.spec.entry_ref.name}")
+    return None
+
+
+def environment_not_allowed(world: InstallationWorld, installation: Installation) -> c.Finding | None:
+    """Find environments that the entry does not offer."""
+    ref, entry = installation.spec.environment_ref, world.entry
+    if ref is None or entry is None:
+        return None
+    own = entry.spec.environment_ref.name if entry.spec.environment_ref else None
+    default = next((n for n, e in world.environments.items() if e.spec.default), None)
+    allowed = sorted({*entry.spec.allowed_environments, *([own] if own else [default] if default else [])})
+    if ref.name not in allowed:
+        return _refused(
+            c.ENVIRONMENT_NOT_ALLOWED, f"the entry does not allow environment {ref.name}; it allows: {', '.join(allowed) or 'none'}"
+        )
+    return None
+
+
+def environment_missing(world: InstallationWorld, _: Installation) -> c.Finding | None:
+    """Find environments that are not there, also the default one."""
+    name = environment_name(world)
+    if name is None:
+        return _refused(
+            c.ENVIRONMENT_NOT_FOUND, "neither installation nor entry names an environment, and no Environment has `default: true`"
+        )
+    return None if name in world.environments else _refused(c.ENVIRONMENT_NOT_FOUND, f"there is no Environment {name}")
+
+
+def environment_problem(environment: Environment, settings: Settings) -> c.Finding | None:
+    """Return why nothing can run in an environment (Accepted=False), or None."""
+    spec = environment.spec
+    if (namespace := server_namespace(environment, settings)) not in settings.namespaces.servers:
+        return _refused(
+            c.INVALID,
+            f"spec.namespace: {namespace} is none of the server namespaces of the platform settings: {', '.join(settings.namespaces.servers)}",
+        )
+    unbuilt = [*(["spec.podDefaults"] if spec.pod_defaults else []), *(["spec.restricted: true"] if spec.restricted else [])]
+    if unbuilt:
+        return _refused(c.NOT_IMPLEMENTED, f"not implemented in this version: {'; '.join(unbuilt)}")
+    return egress_problem(spec.egress)
+
+
+def environment_not_accepted(world: InstallationWorld, _: Installation) -> c.Finding | None:
+    """Find environments that cannot be used themselves."""
+    environment = environment_of(world)
+    problem = environment_problem(environment, world.settings) if environment else None
+    return (
+        _refused(c.ENVIRONMENT_NOT_ACCEPTED, f"Environment {environment.metadata.name}: {problem.message}")
+        if environment and problem
+        else None
+    )
+
+
+def namespace_not_allowed(world: InstallationWorld, _: Installation) -> c.Finding | None:
+    """Find environments that are for other namespaces."""
+    environment = environment_of(world)
+    allowed = environment.spec.allowed_namespaces if environment else None
+    if environment is None or allowed is None or world.namespace in allowed.names:
+        return None
+    if allowed.selector is not None and all(world.namespace_labels.get(k) == v for k, v in allowed.selector.items()):
+        return None
+    return _refused(
+        c.NAMESPACE_NOT_ALLOWED,
+        f"Environment {environment.metadata.name} does not allow installations of namespace {world.namespace} (its spec.allowedNamespaces)",
+    )
+
+
+def image_not_allowed(world: InstallationWorld, _: Installation) -> c.Finding | None:
+    """Find images that the environment does not allow; the base image has a rule of its own."""
+    environment, hosted = environment_of(world), world.entry.spec.self_hosted if world.entry else None
+    if environment is None or hosted is None:
+        return None
+    spec = environment.spec
+    if hosted.image is None:
+        return (
+            None
+            if spec.allow_base_image
+            else _refused(
+                c.IMAGE_NOT_ALLOWED, f"Environment {environment.metadata.name} does not allow the base image (allowBaseImage: false)"
+            )
+        )
+    if spec.allowed_images and not any(is_allowed_image(hosted.image, pattern) for pattern in spec.allowed_images):
+        return _refused(
+            c.IMAGE_NOT_ALLOWED,
+            f"Environment {environment.metadata.name} does not allow image {hosted.image}; it allows: {', '.join(spec.allowed_images)}",
+        )
+    return None
+
+
+def is_allowed_image(image: str, pattern: str) -> bool:
+    """Tell whether an image lies under `host/path/*`, or is named without regard to tag and digest."""
+    if pattern.endswith("/*"):
+        return image.startswith(pattern[:-1])
+    name = image.split("@", 1)[0]
+    host, slash, rest = name.rpartition("/")
+    return image == pattern or f"{host}{slash}{rest.split(':', 1)[0]}" == pattern
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    namespace_not_tenant,
+    owner_not_granted,
+    entry_missing,
+    entry_not_visible,
+    entry_not_accepted,
+    environment_not_allowed,
+    environment_missing,
+    environment_not_accepted,
+    namespace_not_allowed,
+    image_not_allowed,
+)
+
+
+def installation_problem(world: InstallationWorld, installation: Installation) -> c.Finding | None:
+    """Return why an installation is not accepted (Accepted=False), or None."""
+    return next((finding for check in CHECKS if (finding := check(world, installation))), None)

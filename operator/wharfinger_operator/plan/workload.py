@@ -1,0 +1,208 @@
+"""The Deployment of a self-hosted server, hardened, with its Secrets and ServiceAccount.
+
+Invariants: no service-account token, no root, no capability, no volume that the operator did not write itself. Secret
+values stand in Secrets only; the pod refers to them, and an HMAC of them rolls the pods when they change.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from wharfinger_bridge.command import MOUNT_PATH, TOKEN_KEY, TOKEN_MOUNT_PATH, bridge_command, install_command
+from wharfinger_crds import names
+from wharfinger_crds.registry_entry import HttpServer, SelfHosted
+from wharfinger_operator.plan.fields import FieldValues, in_container, placeholders, render
+from wharfinger_operator.plan.identity import Identity
+
+USER: Final = 65532
+HOME: Final = "/home/mcp"
+_POD_SECURITY: Final = {
+    "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER, "seccompProfile": {"type": "RuntimeDefault"},
+}  # fmt: skip
+_CONTAINER_SECURITY: Final = {
+    "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "runAsNonRoot": True, "capabilities": {"drop": ["ALL"]},
+}  # fmt: skip
+_RESOURCES: Final = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"}}
+_INSTALL_RESOURCES: Final = {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server to run: an entry's declaration with the values of one installation."""
+
+    identity: Identity
+    declared: SelfHosted
+    fields: FieldValues
+    image: str
+    bridge_image: str
+    bridge_token: str = field(repr=False)
+    restarted_at: str | None
+    suspended: bool
+    root_key: bytes = field(repr=False)
+
+
+def workload(server: Server) -> tuple[dict[str, Any], ...]:
+    """Return Secrets, ServiceAccount, Deployment and Service, in the order in which they are applied."""
+    secrets = _secrets(server)
+    objects = [_secret(server, name, data) for name, data in sorted(secrets.items()) if data]
+    account = server.identity.child("v1", "ServiceAccount", server.identity.server, automountServiceAccountToken=False)
+    return (*objects, account, _deployment(server, secrets), _service(server))
+
+
+def bridge_token(root_key: bytes, namespace: str, name: str, uid: str) -> str:
+    """Return the bearer token of an installation's bridge: derived, so that a plan needs no random numbers and a restore no state."""
+    return hmac.new(root_key, f"bridge\0{namespace}\0{name}\0{uid}".encode(), hashlib.sha256).hexdigest()
+
+
+def _secrets(server: Server) -> dict[str, dict[str, str]]:
+    env = {e.name: render(e.value or "", server.fields) for e in server.declared.env if _is_secret(server, e.value or "")}
+    files = {f"file-{i}": render(f.value, server.fields) for i, f in enumerate(server.declared.files)}
+    auth = {TOKEN_KEY: server.bridge_token} if server.declared.transport == "Stdio" else {}
+    name = server.identity.server
+    return {f"{name}-bridge": auth, f"{name}-env": env, f"{name}-files": files}
+
+
+def _is_secret(server: Server, template: str) -> bool:
+    return not server.fields.secret.isdisjoint(placeholders(template))
+
+
+def _secret(server: Server, name: str, data: Mapping[str, str]) -> dict[str, Any]:
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in sorted(data.items())}
+    return server.identity.child("v1", "Secret", name, type="Opaque", data=encoded)
+
+
+def _input_hash(server: Server, secrets: Mapping[str, Mapping[str, str]]) -> str:
+    digest = hmac.new(server.root_key, digestmod=hashlib.sha256)
+    for name, data in sorted(secrets.items()):
+        for key, value in sorted(data.items()):
+            digest.update(f"{name}\0{key}\0{len(value)}\0{value}\0".encode())
+    return digest.hexdigest()[:32]
+
+
+def _deployment(server: Server, secrets: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    identity = server.identity
+    annotations = {names.INPUT_HASH: _input_hash(server, secrets)}
+    if server.restarted_at:
+        annotations[names.RESTARTED_AT] = server.restarted_at
+    stdio = server.declared.transport == "Stdio"
+    pod = {
+        "serviceAccountName": identity.server,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": _POD_SECURITY,
+        "terminationGracePeriodSeconds": 30,
+        **({"initContainers": [_install(server)]} if stdio else {}),
+        "containers": [_container(server)],
+        "volumes": _volumes(server),
+    }
+    return identity.child(
+        "apps/v1", "Deployment", identity.server,
+        spec={
+            "replicas": 0 if server.suspended else server.declared.replicas or 1,
+            "revisionHistoryLimit": 3,
+            "progressDeadlineSeconds": 300,
+            "selector": {"matchLabels": identity.selector},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "template": {"metadata": {"labels": identity.labels, "annotations": annotations}, "spec": pod},
+        },
+    )  # fmt: skip
+
+
+def _install(server: Server) -> dict[str, Any]:
+    return {
+        "name": "bridge",
+        "image": server.bridge_image,
+        "command": install_command(),
+        "resources": _INSTALL_RESOURCES,
+        "securityContext": _CONTAINER_SECURITY,
+        "volumeMounts": [{"name": "bridge", "mountPath": MOUNT_PATH}],
+    }
+
+
+def _container(server: Server) -> dict[str, Any]:
+    declared = server.declared
+    command = [in_container(render(part, server.fields)) for part in declared.command]
+    args = [in_container(render(part, server.fields)) for part in declared.args]
+    mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}, {"name": "home", "mountPath": HOME}]  # noqa: S108 - the container's own
+    mounts += [{"name": "files", "mountPath": f.path, "subPath": f"file-{i}", "readOnly": True} for i, f in enumerate(declared.files)]
+    if declared.transport == "Stdio":
+        program = {"command": bridge_command([*command, *args], port=names.SERVER_PORT)}
+        mounts += [
+            {"name": "bridge", "mountPath": MOUNT_PATH, "readOnly": True},
+            {"name": "bridge-token", "mountPath": TOKEN_MOUNT_PATH, "readOnly": True},
+        ]
+        port = names.SERVER_PORT
+        probes: dict[str, Any] = {
+            # A server that was asked for packages first may take minutes; the bridge itself is up at once.
+            "readinessProbe": {
+                "httpGet": {"path": "/readyz", "port": "mcp"},
+                "periodSeconds": 2,
+                "timeoutSeconds": 2,
+                "failureThreshold": 3,
+            },
+            "livenessProbe": {
+                "httpGet": {"path": "/livez", "port": "mcp"},
+                "periodSeconds": 10,
+                "timeoutSeconds": 5,
+                "failureThreshold": 6,
+            },
+        }
+    else:
+        program = {**({"command": command} if command else {}), **({"args": args} if args else {})}
+        port = (declared.http or HttpServer()).port
+        probes = {"readinessProbe": {"tcpSocket": {"port": "mcp"}, "periodSeconds": 2, "timeoutSeconds": 2, "failureThreshold": 3}}
+    return {
+        "name": "server",
+        "image": server.image,
+        "imagePullPolicy": "IfNotPresent",
+        **program,
+        "env": _env(server),
+        "ports": [{"name": "mcp", "containerPort": port, "protocol": "TCP"}],
+        **probes,
+        "resources": _RESOURCES,
+        "securityContext": _CONTAINER_SECURITY,
+        "volumeMounts": mounts,
+    }
+
+
+def _env(server: Server) -> list[dict[str, Any]]:
+    env: list[dict[str, Any]] = []
+    if not any(e.name == "HOME" for e in server.declared.env):
+        env.append({"name": "HOME", "value": HOME})
+    for e in server.declared.env:
+        if _is_secret(server, e.value or ""):
+            env.append({"name": e.name, "valueFrom": {"secretKeyRef": {"name": f"{server.identity.server}-env", "key": e.name}}})
+        else:
+            env.append({"name": e.name, "value": in_container(render(e.value or "", server.fields))})
+    return env
+
+
+def _volumes(server: Server) -> list[dict[str, Any]]:
+    name = server.identity.server
+    volumes: list[dict[str, Any]] = [
+        {"name": "tmp", "emptyDir": {"sizeLimit": "512Mi"}},
+        {"name": "home", "emptyDir": {"sizeLimit": "512Mi"}},
+    ]
+    if server.declared.files:
+        volumes.append({"name": "files", "secret": {"secretName": f"{name}-files", "defaultMode": 0o440}})
+    if server.declared.transport == "Stdio":
+        volumes.append({"name": "bridge", "emptyDir": {"sizeLimit": "64Mi"}})
+        volumes.append({"name": "bridge-token", "secret": {"secretName": f"{name}-bridge", "defaultMode": 0o440}})
+    return volumes
+
+
+def _service(server: Server) -> dict[str, Any]:
+    identity = server.identity
+    return identity.child(
+        "v1", "Service", identity.server,
+        spec={
+            "type": "ClusterIP",
+            "selector": identity.selector,
+            "ports": [{"name": "mcp", "port": names.SERVER_PORT, "targetPort": "mcp", "protocol": "TCP"}],
+        },
+    )  # fmt: skip

@@ -1,0 +1,65 @@
+"""kopf around the operator: process, login, and the events of our kinds, which only enqueue.
+
+No create, update, delete, resume or field handler, no timer, daemon or index: each of them writes annotations or
+finalizers on the objects of users.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import kopf
+
+from wharfinger_cluster.login import Login
+from wharfinger_crds import names
+from wharfinger_crds.kinds import Kind
+
+OnEvent = Callable[[Kind, str | None, dict[str, Any]], None]
+
+
+class EndlessBackoff:
+    """Pauses for kopf between attempts, without an end: an outage of the API server is waited for, never died of."""
+
+    def __iter__(self) -> Iterator[float]:
+        """Yield seconds: growing to a minute, half of it jitter."""
+        pause = 1.0
+        while True:
+            yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+            pause = min(pause * 2, 60.0)
+
+
+def shell(login: Login, kinds: Iterable[Kind], on_event: OnEvent) -> kopf.OperatorRegistry:
+    """Return the registry with everything that kopf is to do."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=registry)
+    async def configure(settings: kopf.OperatorSettings, **_: object) -> None:
+        settings.scanning.disabled = True
+        settings.posting.enabled = False
+        settings.watching.chunk_size = 500
+        settings.networking.error_backoffs = EndlessBackoff()
+        settings.persistence.finalizer = f"{names.GROUP}/finalizer"
+        logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+
+    @kopf.on.login(registry=registry)
+    async def log_in(**_: object) -> kopf.AiohttpSession:
+        return kopf.AiohttpSession(server=login.server, default_namespace=login.namespace, aiohttp_session=login.session())
+
+    for kind in kinds:
+        _follow(registry, kind, on_event)
+    return registry
+
+
+def _follow(registry: kopf.OperatorRegistry, kind: Kind, on_event: OnEvent) -> None:
+    @kopf.on.event(names.GROUP, names.VERSION, kind.plural, registry=registry, id=kind.plural)
+    async def enqueue(type: str | None, body: kopf.Body, **_: object) -> None:  # noqa: A002 - kopf's name
+        on_event(kind, type, dict(body))
+
+
+async def run_kopf(registry: kopf.OperatorRegistry, stop: asyncio.Event) -> None:
+    """Run kopf until `stop` is set."""
+    await kopf.operator(registry=registry, clusterwide=True, standalone=True, stop_flag=stop)

@@ -1,0 +1,131 @@
+"""Everything a plan may look at, frozen at one moment.
+
+Invariants: a plan sees nothing else, so that equal worlds give equal plans. Values of Secrets are kept out of every repr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wharfinger_crds.environment import Environment
+from wharfinger_crds.gateway import Gateway
+from wharfinger_crds.grants import NamespaceGrants
+from wharfinger_crds.installation import Installation, ServerInfo
+from wharfinger_crds.registry_entry import RegistryEntry
+from wharfinger_crds.settings import Settings
+from wharfinger_crds.token import Token
+
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DnsPeer:
+    """How servers reach the cluster's DNS: the address of its Service, and the ports behind it."""
+
+    address: str | None = None
+    target_ports: tuple[tuple[str, int | str], ...] = ()
+    """Protocol and port (number or name) of the pods, where it is not 53."""
+
+
+@dataclass(frozen=True)
+class PodFact:
+    """What a person would ask of a pod that does not come up."""
+
+    name: str
+    reason: str = ""
+    """A condition's reason, empty where nothing is wrong."""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What asking a server for its tools has given so far."""
+
+    fingerprint: str
+    """Of the connection and the workload's revision that were asked."""
+    definitions: str | None = None
+    """The tool definitions as stored; None where the last attempt failed."""
+    server: ServerInfo | None = None
+    reason: str = ""
+    """Why the last attempt failed; a condition's reason."""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Tool definitions in the system namespace."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class InstallationWorld:
+    """What the plan of an installation looks at."""
+
+    namespace: str
+    name: str
+    installation: Installation | None
+    """None: it is gone, and so must be what it caused."""
+    settings: Settings
+    entry: RegistryEntry | None = None
+    environments: Mapping[str, Environment] = field(default_factory=dict)
+    grants: NamespaceGrants | None = None
+    """None: the namespace is not one of the tenants."""
+    namespace_labels: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, repr=False)
+    """Opted-in Secrets of the installation's namespace, by name."""
+    root_key: bytes = field(default=b"", repr=False)
+    dns: DnsPeer = DnsPeer()
+    owned: tuple[Manifest, ...] = field(default=(), repr=False)
+    """Children that are there, in every namespace."""
+    pods: tuple[PodFact, ...] = ()
+    discovery: Discovery | None = None
+    stored: Mapping[str, Stored] = field(default_factory=dict)
+    """Stored tool definitions, by the name of their ConfigMap."""
+
+
+@dataclass(frozen=True)
+class EntryWorld:
+    """What the plan of an entry looks at."""
+
+    entry: RegistryEntry
+    installations: tuple[Installation, ...]
+    stored: Mapping[str, Stored]
+
+
+@dataclass(frozen=True)
+class EnvironmentWorld:
+    """What the plan of an environment looks at."""
+
+    environment: Environment
+    defaults: tuple[str, ...]
+    """Names of all environments with `default: true`."""
+    installations: int
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class GatewayWorld:
+    """What the plan of a gateway looks at."""
+
+    gateway: Gateway
+    settings: Settings
+    grants: NamespaceGrants | None
+    installations: tuple[Installation, ...]
+    """Of every namespace."""
+    entries: Mapping[str, RegistryEntry]
+    stored: Mapping[str, Stored]
+
+
+@dataclass(frozen=True)
+class TokenWorld:
+    """What the plan of a token looks at."""
+
+    token: Token
+    system_namespace: str
+    same_hash: int
+    """How many tokens of the system namespace have its hash."""
+    now: str
+    """RFC 3339, UTC."""
