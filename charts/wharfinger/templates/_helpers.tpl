@@ -1,0 +1,60 @@
+{{- define "wharfinger.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{- define "wharfinger.labels" -}}
+app.kubernetes.io/name: wharfinger
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "wharfinger.selector" -}}
+app.kubernetes.io/name: wharfinger
+app.kubernetes.io/component: {{ . }}
+{{- end }}
+
+{{- define "wharfinger.settings" -}}
+publicUrl: {{ .Values.publicUrl | quote }}
+namespaces:
+  system: {{ .Release.Namespace }}
+  catalog: {{ .Values.namespaces.catalog.name }}
+  servers: [{{ range $i, $ns := .Values.namespaces.servers }}{{ if $i }}, {{ end }}{{ $ns.name }}{{ end }}]
+  tenants: [{{ range $i, $ns := .Values.namespaces.tenants }}{{ if $i }}, {{ end }}{{ $ns.name }}{{ end }}]
+images:
+  base: {{ printf "%s:%s" .Values.baseImage.repository (.Values.baseImage.tag | default .Chart.AppVersion) | quote }}
+  bridge: {{ include "wharfinger.image" . | quote }}
+{{- with .Values.teams }}
+teams:
+{{- range . }}
+- name: {{ .name }}
+  members: {{ .members | default list | toJson }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "wharfinger.podSpec" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+{{- range . }}
+- name: {{ . }}
+{{- end }}
+{{- end }}
+securityContext: {runAsNonRoot: true, runAsUser: 65532, runAsGroup: 65532, fsGroup: 65532, seccompProfile: {type: RuntimeDefault}}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{ toJson . }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{ toJson . }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity: {{ toJson . }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "wharfinger.containerSecurity" -}}
+{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true, capabilities: {drop: [ALL]}}
+{{- end }}
