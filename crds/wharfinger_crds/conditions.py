@@ -73,6 +73,22 @@ DISABLED: Final = "Disabled"
 NOT_HONOURED: Final = "NotHonoured"
 DUPLICATE: Final = "Duplicate"
 
+STALLED_REASONS: Final = frozenset(
+    {
+        NOT_IMPLEMENTED,
+        INVALID,
+        CONFLICT,
+        FORBIDDEN,
+        SECRET_IN_PLAIN_SIGHT,
+        UNKNOWN_FIELD,
+        FIELD_INVALID,
+        FIELD_MISSING,
+        IMAGE_NOT_ALLOWED,
+        ENVIRONMENT_NOT_ALLOWED,
+    }
+)
+"""Reasons that only a change by a person ends (kstatus: `Stalled`); for every other one the operator goes on (`Reconciling`)."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -118,15 +134,15 @@ def merged(before: Iterable[Condition], findings: Sequence[Finding], generation:
     )
 
 
-def summary(findings: Sequence[Finding], *, stalled: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
+def summary(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Return `findings` with `Ready` in front, and `Reconciling` or `Stalled` behind where kstatus expects them.
 
-    Ready repeats the first finding that is not True; `stalled` names the reasons that only a change by a person ends.
+    Ready repeats the first finding that is False, or else the first that is Unknown.
     """
     open_findings = [f for f in findings if f.status != "True"]
     if not open_findings:
         return (true(READY), *findings)
     first = next((f for f in open_findings if f.status == "False"), open_findings[0])
     ready = Finding(READY, "False", first.reason, first.message)
-    waiting = Finding(STALLED if first.reason in stalled else RECONCILING, "True", first.reason, first.message)
+    waiting = Finding(STALLED if first.reason in STALLED_REASONS else RECONCILING, "True", first.reason, first.message)
     return (ready, *findings, waiting)

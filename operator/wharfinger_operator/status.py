@@ -15,10 +15,6 @@ from wharfinger_crds.tool_definitions import definitions_hash
 from wharfinger_operator.plan.installation import InstallationPlan
 from wharfinger_operator.world import InstallationWorld, Manifest
 
-STALLED_REASONS: Final = frozenset({
-    c.NOT_IMPLEMENTED, c.INVALID, c.CONFLICT, c.FORBIDDEN, c.SECRET_IN_PLAIN_SIGHT, c.UNKNOWN_FIELD, c.FIELD_INVALID, c.FIELD_MISSING,
-    c.IMAGE_NOT_ALLOWED, c.ENVIRONMENT_NOT_ALLOWED,
-})  # fmt: skip
 _NAMES_SHOWN: Final = 100
 
 
@@ -97,7 +93,7 @@ def installation_findings(world: InstallationWorld, plan: InstallationPlan) -> t
         discovered_finding(world, plan),
     )
     info = (egress_finding(world, plan), c.true(c.TOOLS_PINNED, c.NOT_NEEDED, "pinning is off"))
-    ready, *rest = c.summary(gating, stalled=STALLED_REASONS)
+    ready, *rest = c.summary(gating)
     return (ready, *rest[: len(gating)], *info, *rest[len(gating) :])
 
 

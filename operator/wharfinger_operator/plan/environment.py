@@ -5,7 +5,6 @@ from __future__ import annotations
 from wharfinger_crds import conditions as c
 from wharfinger_crds.environment import EnvironmentStatus, ProviderStatus
 from wharfinger_operator.plan.installation_checks import environment_problem, server_namespace
-from wharfinger_operator.status import STALLED_REASONS
 from wharfinger_operator.world import EnvironmentWorld
 
 
@@ -38,7 +37,7 @@ def environment_status(world: EnvironmentWorld, now: str) -> EnvironmentStatus:
         domains,
     )
     provider = c.true(c.PROVIDER_RESOLVED, c.SUCCEEDED, "NetworkPolicy, the base layer; other providers are not looked for in this version")
-    ready, *rest = c.summary((accepted, provider), stalled=STALLED_REASONS)
+    ready, *rest = c.summary((accepted, provider))
     return EnvironmentStatus(
         observed_generation=meta.generation,
         conditions=c.merged(world.environment.status.conditions, (ready, *rest[:2], *info, *rest[2:]), meta.generation, now),

@@ -10,7 +10,6 @@ from wharfinger_crds import names
 from wharfinger_crds.gateway import GatewaySpec, GatewayStatus, ToolAssignment, UnresolvedTool
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.tool_selection import missing_tools, selected_tools
-from wharfinger_operator.status import STALLED_REASONS
 from wharfinger_operator.world import GatewayWorld
 
 
@@ -75,7 +74,7 @@ def gateway_status(world: GatewayWorld, now: str) -> GatewayStatus:
     if not count:
         why = "; ".join(f"{p.tool}: {p.reason}" for p in problems) or "spec.tools chooses nothing: name tools in include"
         gating.append(c.false(c.REFERENCES_RESOLVED, c.NO_TOOLS, f"no tool can be offered: {why}"))
-    ready, *rest = c.summary(gating, stalled=STALLED_REASONS)
+    ready, *rest = c.summary(gating)
     info = [f for f in rest if f.type not in {c.ACCEPTED, c.REFERENCES_RESOLVED}]
     findings = (ready, accepted, references if count else gating[1], *info)
     return GatewayStatus(
