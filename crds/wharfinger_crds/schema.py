@@ -13,6 +13,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 _DROPPED: Final = {"title", "$defs", "required", "default", "minProperties", "x-visible-default", "x-required"}
+_DEEPEST: Final = 30
 _CHILDREN: Final = {"const", "properties", "items", "additionalProperties"}
 _KEPT: Final = {
     "type", "description", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "maxProperties", "format",
@@ -34,6 +35,8 @@ def structural_schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _convert(node: Mapping[str, Any], definitions: Mapping[str, Any], where: str) -> dict[str, Any]:
+    if where.count(".") > _DEEPEST:
+        raise SchemaError(f"{where[:200]}…: a model contains itself")
     node = _resolve(node, definitions, where)
     unknown = set(node) - _KEPT - _CHILDREN - _DROPPED
     if unknown:
@@ -63,20 +66,17 @@ def _is_required(child: Mapping[str, Any], definitions: Mapping[str, Any]) -> bo
     return bool(_resolve(child, definitions, "").get("x-required"))
 
 
-def _resolve(node: Mapping[str, Any], definitions: Mapping[str, Any], where: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+def _resolve(node: Mapping[str, Any], definitions: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return `node` without `$ref`, `allOf` of one and `anyOf` with null; what stands beside a reference wins."""
     rest = {key: value for key, value in node.items() if key not in {"$ref", "anyOf", "allOf"}}
     if "$ref" in node:
-        name = node["$ref"].rsplit("/", 1)[1]
-        if name in seen:
-            raise SchemaError(f"{where}: {name} contains itself")
-        return _merged(_resolve(definitions[name], definitions, where, (*seen, name)), rest)
+        return _merged(_resolve(definitions[node["$ref"].rsplit("/", 1)[1]], definitions, where), rest)
     for union in ("anyOf", "allOf"):
         if union in node:
             options = [option for option in node[union] if option.get("type") != "null"]
             if len(options) != 1:
                 raise SchemaError(f"{where}: a union of {len(options)} types has no structural translation")
-            return _merged(_resolve(options[0], definitions, where, seen), rest)
+            return _merged(_resolve(options[0], definitions, where), rest)
     return rest
 
 

@@ -144,6 +144,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     invalid_duration,
     unknown_field,
     secret_in_plain_sight,
+    credential_for_stdio,
     credential_twice,
 )
 

@@ -36,11 +36,15 @@ class Identity:
     @property
     def labels(self) -> dict[str, str]:
         """The labels of every child; nothing is copied from the installation's own labels, which GitOps tools use for tracking."""
+        return {**self.pod_labels, names.INSTALLATION_UID: self.uid}
+
+    @property
+    def pod_labels(self) -> dict[str, str]:
+        """The labels of pods: without the uid, since a restored installation must not roll them."""
         return {
             names.MANAGED_BY: names.MANAGER,
             names.INSTALLATION_NAMESPACE: self.namespace,
             names.INSTALLATION_NAME: self.name,
-            names.INSTALLATION_UID: self.uid,
             **self.selector,
         }
 

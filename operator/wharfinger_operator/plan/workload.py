@@ -108,7 +108,7 @@ def _deployment(server: Server, secrets: Mapping[str, Mapping[str, str]]) -> dic
             "progressDeadlineSeconds": 300,
             "selector": {"matchLabels": identity.selector},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-            "template": {"metadata": {"labels": identity.labels, "annotations": annotations}, "spec": pod},
+            "template": {"metadata": {"labels": identity.pod_labels, "annotations": annotations}, "spec": pod},
         },
     )  # fmt: skip
 

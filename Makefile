@@ -1,0 +1,63 @@
+# `make` lists the targets. Everything that is downloaded or built lies in .venv and in $(CACHE).
+SHELL := /bin/bash
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+export PYTHONPATH := tests/local:tests/support
+.DEFAULT_GOAL := help
+
+.PHONY: help setup check test bench demo demo-down cluster cluster-down cluster-status images crds golden lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.complete ## the virtual environment with the locked dependencies
+
+$(VENV)/.complete: requirements-dev.lock pyproject.toml
+	@tests/local/bootstrap $(VENV)
+	@touch $@
+
+check: setup ## format, lint, types, imports, generated files
+	@$(VENV)/bin/ruff format --check -q .
+	@$(VENV)/bin/ruff check -q .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-logo > .import-contracts.log 2>&1 || { cat .import-contracts.log; exit 1; }
+	@$(PYTHON) -m wharfinger_crds --check
+
+test: check ## everything: pure, API, node and wire tests; builds what is missing (first run about 20 min)
+	@$(PYTHON) -m local_cluster up
+	@$(PYTHON) -m local_cluster images
+	@$(VENV)/bin/pytest -q -ra
+
+bench: setup ## measure, and write tests/bench/RESULTS.md
+	@$(PYTHON) -m bench
+
+demo: setup ## a cluster, the platform, two servers, a client that calls both
+	@$(PYTHON) -m quickstart up
+
+demo-down: setup ## take everything of the demo away again
+	@$(PYTHON) -m quickstart down
+
+cluster: setup ## a real Kubernetes on this machine, without Docker
+	@$(PYTHON) -m local_cluster up
+
+cluster-down: setup ## stop it, and leave nothing behind but the cache
+	@$(PYTHON) -m local_cluster down
+
+cluster-status: setup ## what of it runs
+	@$(PYTHON) -m local_cluster status
+
+images: setup ## the project's images, for the cluster
+	@$(PYTHON) -m local_cluster images
+
+crds: setup ## write the CRDs and the chart's copy from the models
+	@$(PYTHON) -m wharfinger_crds
+
+golden: setup ## write the golden files anew; review the diff
+	@$(VENV)/bin/pytest -q tests/operator tests/gateway --update-golden
+
+lock: setup ## resolve the dependencies anew
+	@$(VENV)/bin/uv pip compile -q pyproject.toml --generate-hashes --universal --python-version 3.11 --no-annotate --no-header -o requirements.lock
+	@$(VENV)/bin/uv pip compile -q pyproject.toml --extra kubeconfig --group dev --generate-hashes --universal --python-version 3.11 --no-annotate --no-header -o requirements-dev.lock
+
+clean: ## remove the virtual environment and what tools left here
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .import-contracts.log

@@ -1,0 +1,164 @@
+"""One HTTP request to the API server: timeouts, error translation, counting, and patience with 429 on reads.
+
+Invariants: every request is reported to the hook exactly once, also when there was no answer; requests and watches use separate
+connections, so that long watches can never use up those that requests need; redirects are not followed.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from wharfinger_cluster.errors import Invalid, Unreachable, refusal
+from wharfinger_cluster.login import Login
+from wharfinger_cluster.resource import Object, Resource
+
+RequestHook = Callable[[str, Resource, int, float], None]
+"""Called after each request with verb, resource, HTTP status (0: no answer) and seconds; for a watch, when it is open."""
+
+WRITES = frozenset({"create", "apply", "patch", "update", "delete"})
+"""The verbs that change something; the others are get, list and watch."""
+
+READ_ATTEMPTS = 4
+READ_PAUSE = 10.0
+"""Longest wait, in seconds, before a read that met 429 is sent again."""
+_REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
+_METHODS = {"create": "POST", "apply": "PATCH", "patch": "PATCH", "update": "PUT", "delete": "DELETE"}
+_CONTENT_TYPES = {"apply": "application/apply-patch+yaml", "patch": "application/merge-patch+json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked of the API server, but for the body."""
+
+    verb: str
+    resource: Resource
+    namespace: str | None
+    name: str | None = None
+    subresource: str = ""
+    params: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """Return path and query."""
+        path = (
+            self.resource.collection(self.namespace)
+            if self.name is None
+            else self.resource.object(self.name, self.namespace, self.subresource)
+        )
+        query = urlencode({key: value for key, value in self.params.items() if value})
+        return f"{path}?{query}" if query else path
+
+    def __str__(self) -> str:
+        """Name the call in a message: `apply deployments.apps team-a/github`."""
+        where = "/".join(part for part in (self.namespace, self.name, self.subresource) if part)
+        return f"{self.verb} {self.resource} {where}".rstrip()
+
+
+class Transport:
+    """The connections to one API server; open from `open()` to `close()`."""
+
+    def __init__(self, login: Login, on_request: RequestHook | None) -> None:
+        self._login = login
+        self._on_request = on_request or (lambda verb, resource, status, seconds: None)
+        self._requests: aiohttp.ClientSession
+        self._watches: aiohttp.ClientSession
+
+    async def open(self) -> None:
+        """Make the sessions; nothing is sent yet."""
+        self._requests = self._login.session()
+        self._watches = self._login.session(limit=0)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._requests.close()
+        await self._watches.close()
+
+    async def send(self, call: Call, body: Object | None = None) -> Object:
+        """Send one request and return the answer's object; reads are repeated when the API server asks to come back (429)."""
+        attempts = 1 if call.verb in WRITES else READ_ATTEMPTS
+        for attempt in range(1, attempts + 1):
+            try:
+                return await self._exchange(call, body)
+            except Unreachable as error:
+                if error.status != 429 or attempt == attempts:
+                    raise
+                pause = min(1.0 if error.retry_after is None else error.retry_after, READ_PAUSE)
+            await asyncio.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
+
+    @asynccontextmanager
+    async def stream(self, call: Call, *, silence: float, total: float) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a watch and give the chunks of its body; `silence` and `total` bound the wait for bytes and the whole, in seconds."""
+        url = self._url(call)
+        timeout = aiohttp.ClientTimeout(total=total, sock_connect=10, sock_read=silence)
+        started, status = time.monotonic(), 0
+        try:
+            with _translated(call):
+                response = await self._watches.get(url, timeout=timeout, allow_redirects=False)
+            status = response.status
+        finally:
+            self._on_request(call.verb, call.resource, status, time.monotonic() - started)
+        async with response:
+            if status != 200:
+                with _translated(call):
+                    answer = await response.read()
+                raise refusal(str(call), call.resource, status, answer, response.headers)
+            try:
+                yield _chunks(call, response)
+            finally:
+                # Nobody reads the rest: closing gracefully would keep the connection until the API server says good-bye, too.
+                if response.connection and response.connection.transport:
+                    response.connection.transport.abort()
+
+    async def _exchange(self, call: Call, body: Object | None) -> Object:
+        content = None if body is None else msgspec.json.encode(body)
+        headers = {"Content-Type": _CONTENT_TYPES.get(call.verb, "application/json")} if content else {}
+        method, url = _METHODS.get(call.verb, "GET"), self._url(call)
+        started, status = time.monotonic(), 0
+        try:
+            with _translated(call):
+                async with self._requests.request(
+                    method, url, data=content, headers=headers, timeout=_REQUEST_TIMEOUT, allow_redirects=False
+                ) as response:
+                    answer, status = await response.read(), response.status
+        finally:
+            self._on_request(call.verb, call.resource, status, time.monotonic() - started)
+        if not 200 <= status < 300:
+            raise refusal(str(call), call.resource, status, answer, response.headers)
+        return _decode(call, answer)
+
+    def _url(self, call: Call) -> URL:
+        try:
+            # Encoded already: yarl would otherwise decode what must stay quoted in a name.
+            return URL(f"{self._login.server}{call.target}", encoded=True)
+        except ValueError as error:
+            raise Invalid(f"{call}: {error}") from None
+
+
+@contextmanager
+def _translated(call: Call) -> Iterator[None]:
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        # From None: aiohttp's response errors carry the request's headers, and with them the credential.
+        raise Unreachable(f"{call}: {type(error).__name__}: {error}") from None
+
+
+async def _chunks(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    with _translated(call):
+        async for chunk in response.content.iter_any():
+            yield chunk
+
+
+def _decode(call: Call, answer: bytes) -> Object:
+    try:
+        return msgspec.json.decode(answer, type=Object)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Unreachable(f"{call}: the answer is not a JSON object; is this the API server?") from None

@@ -1,0 +1,173 @@
+"""What the bridge serves: `/mcp` for whoever has the token, `/livez` and `/readyz` for probes.
+
+    admit    token ▶ path ▶ method ▶ origin ▶ media types                     decided on the head
+    answer   read ▶ era ▶ local or unserved ▶ forward ▶ translate             one request, one JSON answer
+
+A request is sent to the server at most once. HTTP 503 means that it was not sent; a JSON-RPC error with `data.reason` that it was, and
+that its answer is lost.
+"""
+
+import asyncio
+import os
+from typing import Final
+
+from wharfinger_bridge.bearer import TokenFile
+from wharfinger_bridge.era import Era, caller_era
+from wharfinger_bridge.http_message import Head, Response, text_response
+from wharfinger_bridge.jsonrpc import (
+    INTERNAL_ERROR,
+    METHOD_NOT_FOUND,
+    MODERN_HTTP_STATUS,
+    Json,
+    Notification,
+    Refusal,
+    Request,
+    RequestId,
+    encode,
+    error_body,
+    read_message,
+)
+from wharfinger_bridge.peer import Call, Lost, Outcome, Unsent
+from wharfinger_bridge.supervise import NotReady, Supervisor
+from wharfinger_bridge.translate import Server, caller_result, discover_result, initialize_result, server_message
+
+PATH: Final = "/mcp"
+
+_SESSION = "mcp-session-id"
+_ACCEPTED = Response(202)
+_RETRY = (("Retry-After", "1"),)
+_UNAUTHORIZED = Response(401, headers=(("WWW-Authenticate", "Bearer"),))
+
+
+class Endpoint:
+    """Answers requests for one server."""
+
+    def __init__(self, supervisor: Supervisor, tokens: TokenFile, *, max_in_flight: int, call_timeout: float) -> None:
+        self._supervisor = supervisor
+        self._tokens = tokens
+        self._max_in_flight = max_in_flight
+        self._call_timeout = call_timeout
+        self._cancellable: dict[tuple[str, RequestId], Call] = {}
+
+    def admit(self, head: Head) -> Response | None:
+        """Answer what its head decides; None lets the body be read."""
+        if head.path == "/livez":
+            return text_response(200, "ok")
+        if head.path == "/readyz":
+            state = self._supervisor.state
+            return text_response(503, state.reason) if isinstance(state, NotReady) else text_response(200, "ok")
+        if not self._tokens.admits(head.headers.get("authorization")):
+            return _UNAUTHORIZED
+        if head.path != PATH:
+            return text_response(404, f"only {PATH} is served")
+        if head.method == "DELETE":
+            return Response(200)
+        if head.method != "POST":
+            return text_response(405, "there is no stream to GET", ("Allow", "POST, DELETE"))
+        if "origin" in head.headers:
+            return text_response(403, "browsers are not served")
+        return _media_fault(head)
+
+    async def answer(self, head: Head, body: bytes) -> Response:
+        """Answer one message."""
+        message = read_message(body)
+        era = message if isinstance(message, Refusal) else caller_era(head.headers, message)
+        if isinstance(message, Refusal):
+            return _refused(message)
+        if isinstance(era, Refusal):
+            return _refused(era)
+        session = head.headers.get(_SESSION, "")
+        if isinstance(message, Notification):
+            self._notice(message, session)
+            return _ACCEPTED
+        if not era.serves(message.method):
+            return _error(era, METHOD_NOT_FOUND, f"method not found: {message.method[:100]}", message.id)
+        if message.method == "ping":
+            return _result({}, message.id)
+        return await self._serve(message, era, session)
+
+    async def _serve(self, request: Request, era: Era, session: str) -> Response:
+        state = self._supervisor.state
+        if isinstance(state, NotReady):
+            return _unavailable(state.reason, request.id)
+        if request.method == "initialize":
+            # Any id is good later on: it only tells callers with equal request ids apart, should one of them cancel.
+            headers = (("Mcp-Session-Id", os.urandom(16).hex()),)
+            return _result(initialize_result(request.params, state.server), request.id, headers)
+        if request.method == "server/discover":
+            return _result(discover_result(state.server), request.id)
+        if state.peer.in_flight >= self._max_in_flight:
+            return _unavailable(f"{self._max_in_flight} calls are in flight", request.id)
+        call = state.peer.send(server_message(request, era, state.server))
+        if isinstance(call, Unsent):
+            return _unavailable(call.message, request.id)
+        return _answered(await self._outcome(call, (session, request.id), era), request.method, request.id, era, state.server)
+
+    async def _outcome(self, call: Call, key: tuple[str, RequestId], era: Era) -> Outcome:
+        """Wait for the answer, a cancellation, or the end of patience. A caller that leaves is only a cancellation where its era says so."""
+        lost = Lost("Timeout", f"no answer within {self._call_timeout:.0f} s")
+        timer = asyncio.get_running_loop().call_later(self._call_timeout, call.cancel, lost)
+        if key[0]:
+            self._cancellable[key] = call
+        try:
+            return await call.future
+        except asyncio.CancelledError:
+            call.abandon("the caller went away", tell_server=era is Era.MODERN)
+            raise
+        finally:
+            timer.cancel()
+            if self._cancellable.get(key) is call:
+                del self._cancellable[key]
+
+    def _notice(self, notification: Notification, session: str) -> None:
+        """Forward a cancellation that names a call of the same session; every other notification has no meaning to a shared server."""
+        id_ = notification.params.get("requestId")
+        if notification.method != "notifications/cancelled" or isinstance(id_, bool) or not isinstance(id_, int | str):
+            return
+        call = self._cancellable.get((session, id_))
+        if call is not None:
+            call.cancel(Lost("Cancelled", "cancelled by the caller"))
+
+
+def _media_fault(head: Head) -> Response | None:
+    if head.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return text_response(415, "Content-Type must be application/json")
+    accepted = {item.partition(";")[0].strip().lower() for item in head.headers.get("accept", "*/*").split(",")}
+    if not accepted & {"application/json", "application/*", "*/*"}:
+        return text_response(406, "the answer is application/json, which Accept does not name")
+    return None
+
+
+def _answered(outcome: Outcome, method: str, id_: RequestId, era: Era, server: Server) -> Response:
+    if isinstance(outcome, Lost):
+        return _error(era, INTERNAL_ERROR, outcome.message, id_, {"reason": outcome.reason})
+    error = outcome.get("error")
+    try:
+        if "result" in outcome:
+            return _result(caller_result(method, outcome["result"], era, server), id_)
+        if isinstance(error, dict):
+            return Response(_status(era, error.get("code")), encode({"jsonrpc": "2.0", "id": id_, "error": error}))
+    except ValueError:
+        pass
+    return _error(era, INTERNAL_ERROR, "the server's answer is not valid JSON-RPC", id_, {"reason": "AnswerInvalid"})
+
+
+def _result(result: Json, id_: RequestId, headers: tuple[tuple[str, str], ...] = ()) -> Response:
+    return Response(200, encode({"jsonrpc": "2.0", "id": id_, "result": result}), headers=headers)
+
+
+def _refused(refusal: Refusal) -> Response:
+    return Response(refusal.status, error_body(refusal.code, refusal.message, refusal.id, refusal.data))
+
+
+def _unavailable(reason: str, id_: RequestId) -> Response:
+    return Response(503, error_body(INTERNAL_ERROR, reason, id_), headers=_RETRY)
+
+
+def _error(era: Era, code: int, message: str, id_: RequestId, data: Json | None = None) -> Response:
+    return Response(_status(era, code), error_body(code, message, id_, data))
+
+
+def _status(era: Era, code: object) -> int:
+    """Return the HTTP status of an error: 200 towards legacy callers, by its code towards modern ones."""
+    return MODERN_HTTP_STATUS.get(code, 200) if era is Era.MODERN and isinstance(code, int) else 200

@@ -1,0 +1,76 @@
+"""Documents that two programs share: platform settings and the connection."""
+
+import pytest
+
+from wharfinger_crds.connection import CONNECTION_VERSION, Connection, ConnectionHeader, MalformedConnectionError, read_connection
+from wharfinger_crds.settings import SettingsError, read_settings
+from wharfinger_crds.tool_definitions import definitions_hash, definitions_text
+
+SETTINGS = """
+publicUrl: https://mcp.acme.dev
+namespaces: {system: wharfinger-system, catalog: catalog, servers: [servers], tenants: [team-a]}
+images: {base: base:1, bridge: wharfinger:1}
+teams: [{name: engineering, members: ["okta:alice"]}]
+"""
+CONNECTION = Connection(
+    namespace="team-a", name="github", uid="u", entry="github", environment="prod", url="https://x/mcp", headers=(ConnectionHeader(name="authorization", value="Bearer swordfish"),)
+)  # fmt: skip
+
+
+def test_settings_say_who_is_in_which_team() -> None:
+    settings = read_settings(SETTINGS)
+
+    assert settings.teams_of("okta:alice") == {"engineering"}
+    assert settings.teams_of("okta:bob") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (("publicUrl: https://mcp.acme.dev", "publicUrl: https://mcp.acme.dev/"), "publicUrl"),
+        (("servers: [servers]", "servers: []"), "namespaces.servers"),
+        (('["okta:alice"]', "[alice]"), "teams.0.members.0"),
+        (("images: {base: base:1, bridge: wharfinger:1}", ""), "images"),
+    ],
+)
+def test_wrong_settings_are_refused_by_the_path_of_the_field(change: tuple[str, str], path: str) -> None:
+    with pytest.raises(SettingsError, match=path.replace(".", r"\.")):
+        read_settings(SETTINGS.replace(*change))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "a: [", "just text"])
+def test_what_is_no_settings_document_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="settings are not"):
+        read_settings(text)
+
+
+def test_a_connection_survives_the_way_through_its_secret() -> None:
+    assert read_connection(CONNECTION.text()) == CONNECTION
+
+
+def test_a_connection_of_a_newer_version_is_refused_with_what_to_do() -> None:
+    newer = CONNECTION.text().replace(f'"version":{CONNECTION_VERSION}', f'"version":{CONNECTION_VERSION + 1}')
+
+    with pytest.raises(MalformedConnectionError, match="upgrade the gateway"):
+        read_connection(newer)
+
+
+def test_a_field_that_a_newer_operator_added_is_ignored() -> None:
+    assert read_connection(CONNECTION.text().replace("{", '{"invented":1,', 1)) == CONNECTION
+
+
+def test_neither_repr_nor_error_of_a_connection_holds_the_credential() -> None:
+    broken = CONNECTION.text().replace('"namespace":"team-a",', "")
+
+    with pytest.raises(MalformedConnectionError) as caught:
+        read_connection(broken)
+
+    assert "namespace" in str(caught.value)
+    assert "swordfish" not in repr(CONNECTION) + str(caught.value)
+
+
+def test_equal_tools_have_equal_hashes_in_whatever_order_they_came() -> None:
+    one, two = {"name": "a", "inputSchema": {}}, {"name": "b"}
+
+    assert definitions_hash(definitions_text([one, two])) == definitions_hash(definitions_text([two, one]))
+    assert definitions_hash(definitions_text([one])) != definitions_hash(definitions_text([two]))

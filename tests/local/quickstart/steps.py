@@ -1,0 +1,140 @@
+"""The steps of the demo, in order; each fails with its reason."""
+
+import asyncio
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cluster_access import Node, Unavailable, node
+
+from quickstart.call import Called, call_both
+from quickstart.forward import forwarded
+from quickstart.progress import DemoError, Watched, follow
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLE = ROOT / "examples/01-quickstart"
+CHART = ROOT / "charts/wharfinger"
+SYSTEM = "wharfinger-system"
+IMAGES = ("localhost/wharfinger:dev", "localhost/wharfinger-server-base:dev", "localhost/wharfinger-example-greeter:dev")
+TOKEN_MARK = "#   whf_"
+WAITED_FOR = (
+    Watched("mcpinstallation.wharfinger.dev/time", "quickstart"),
+    Watched("mcpinstallation.wharfinger.dev/greeter", "quickstart"),
+    Watched("mcpgateway.wharfinger.dev/demo", "quickstart"),
+)
+READY_SECONDS = 180.0
+
+
+def up() -> None:
+    """Bring everything up, call one tool of each server through the gateway, and print what to type next.
+
+    Raises DemoError.
+    """
+    started = time.monotonic()
+    with step("cluster and images"):
+        cluster = node(IMAGES)
+        if isinstance(cluster, Unavailable):
+            raise DemoError(f"there is no cluster: {cluster.reason}\n{cluster.remedy}")
+    with step("helm upgrade --install wharfinger charts/wharfinger"):
+        run(
+            cluster,
+            [
+                cluster.helm,
+                "upgrade",
+                "--install",
+                "wharfinger",
+                CHART,
+                "-n",
+                SYSTEM,
+                "--create-namespace",
+                "-f",
+                EXAMPLE / "helm/values.yaml",
+            ],
+        )
+        for program in ("wharfinger-operator", "wharfinger-gateway"):
+            run(cluster, [cluster.kubectl, "rollout", "status", "-n", SYSTEM, f"deployment/{program}", "--timeout=120s"])
+    with step("kubectl apply -f examples/01-quickstart"):
+        run(cluster, [cluster.kubectl, "apply", "-f", EXAMPLE])
+    with step("everything Ready"):
+        follow(lambda *arguments: output(cluster, [cluster.kubectl, *arguments]), WAITED_FOR, READY_SECONDS)
+    with (
+        step("two calls through the gateway"),
+        forwarded(cluster.kubectl, cluster.kubeconfig, SYSTEM, "service/wharfinger-gateway", 80) as port,
+    ):
+        called = asyncio.run(call_both(f"http://127.0.0.1:{port}/v1/mcp/quickstart.demo", published_token()))
+    print(report(cluster, called, time.monotonic() - started))
+
+
+def down() -> None:
+    """Take away what `up` brought, the local cluster too; what is gone already is no fault. Raises DemoError."""
+    cluster = node(())
+    if isinstance(cluster, Unavailable):
+        raise DemoError(f"there is no cluster: {cluster.reason}")
+    with step("kubectl delete -f examples/01-quickstart"):
+        run(
+            cluster,
+            [cluster.kubectl, "delete", "--ignore-not-found", "--wait", "--timeout=60s", "-f", EXAMPLE],
+            tolerate="no matches for kind",
+        )
+    with step("helm uninstall wharfinger, with its CRDs and namespaces"):
+        run(cluster, [cluster.helm, "uninstall", "wharfinger", "-n", SYSTEM, "--ignore-not-found", "--wait"])
+        run(cluster, [cluster.kubectl, "delete", "--ignore-not-found", "--timeout=60s", "-f", ROOT / "crds"])
+        run(cluster, [cluster.kubectl, "delete", "namespace", "--ignore-not-found", "--timeout=120s", SYSTEM])
+    if cluster.how == "local":
+        from local_cluster.__main__ import main as local_cluster  # noqa: PLC0415 - only where the cluster is ours
+
+        with step("the local cluster"):
+            local_cluster(["down"])
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    print(f"── {title}", flush=True)
+    started = time.monotonic()
+    yield
+    print(f"   {time.monotonic() - started:.1f} s", flush=True)
+
+
+def run(cluster: Node, command: list[str | Path], *, tolerate: str | None = None) -> None:
+    """Run a command; raise DemoError with what it said, unless that contains `tolerate`."""
+    done = subprocess.run([str(part) for part in command], env=environment(cluster), capture_output=True, text=True, check=False)
+    if done.returncode and not (tolerate and tolerate in done.stderr):
+        raise DemoError(f"{Path(command[0]).name} {' '.join(str(part) for part in command[1:3])} …\n{(done.stderr or done.stdout).strip()}")
+
+
+def output(cluster: Node, command: list[str | Path]) -> str:
+    """Return what a command prints; empty where it fails."""
+    done = subprocess.run([str(part) for part in command], env=environment(cluster), capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else ""
+
+
+def environment(cluster: Node) -> dict[str, str]:
+    """Return the environment for kubectl and helm: this cluster, and nothing of the user's own configuration."""
+    return {"KUBECONFIG": str(cluster.kubeconfig), "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp/wharfinger-demo"}  # noqa: S108 - helm wants a home
+
+
+def published_token() -> str:
+    """Return the token that stands in the example for everyone to read."""
+    lines = (EXAMPLE / "50-token.yaml").read_text().splitlines()
+    return next(line.removeprefix("#").strip() for line in lines if line.startswith(TOKEN_MARK))
+
+
+def report(cluster: Node, called: Called, seconds: float) -> str:
+    """Return what the demo prints at its end."""
+    return f"""
+The gateway offers: {", ".join(called.tools)}
+{called.calls}
+
+Ready in {seconds:.0f} s. Next:
+  export KUBECONFIG={cluster.kubeconfig}
+  kubectl get mcp -A                                                   # everything of Wharfinger; kubectl: {cluster.kubectl}
+  kubectl port-forward -n {SYSTEM} service/wharfinger-gateway 8080:80
+  claude mcp add --transport http wharfinger http://localhost:8080/v1/mcp/quickstart.demo --header "Authorization: Bearer {published_token()}"
+  make demo-down
+"""
+
+
+__all__ = ["DemoError", "down", "up"]

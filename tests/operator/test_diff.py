@@ -1,0 +1,87 @@
+"""What must be done, from what should be there and what is there."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from golden import manifests
+from manifest_world import installation_world
+from wharfinger_operator.diff import diff, stamped
+from wharfinger_operator.plan.installation import plan_installation
+
+CASE = Path(__file__).parent / "plan/testdata/installation-http-secret.in.yaml"
+
+
+def desired() -> tuple[dict[str, Any], ...]:
+    objects = plan_installation(installation_world(manifests(CASE))).desired
+    assert objects
+    return objects
+
+
+def live() -> list[dict[str, Any]]:
+    """What the API server would hold: the same and more."""
+    found = [copy.deepcopy(stamped(o)) for o in desired()]
+    for o in found:
+        o["metadata"].update(uid="u", resourceVersion="7", creationTimestamp="2026-01-01T00:00:00Z")
+        if o["kind"] == "Deployment":
+            o["spec"]["template"]["spec"]["containers"][0]["terminationMessagePath"] = "/dev/termination-log"
+            o["status"] = {"availableReplicas": 1}
+    return found
+
+
+def test_nothing_is_done_where_everything_is_there() -> None:
+    changes = diff(desired(), live())
+
+    assert changes.apply == ()
+    assert changes.delete == ()
+
+
+def test_what_is_missing_is_applied_in_the_order_of_the_plan() -> None:
+    changes = diff(desired(), [])
+
+    assert [o["kind"] for o in changes.apply] == [o["kind"] for o in desired()]
+
+
+def test_an_edited_child_is_applied_again() -> None:
+    found = live()
+    deployment = next(o for o in found if o["kind"] == "Deployment")
+    deployment["spec"]["template"]["spec"]["containers"][0]["image"] = "evil:1"
+
+    assert [o["kind"] for o in diff(desired(), found).apply] == ["Deployment"]
+
+
+def test_a_list_that_grew_is_drift() -> None:
+    found = live()
+    deployment = next(o for o in found if o["kind"] == "Deployment")
+    deployment["spec"]["template"]["spec"]["volumes"].append({"name": "host", "hostPath": {"path": "/"}})
+
+    assert [o["kind"] for o in diff(desired(), found).apply] == ["Deployment"]
+
+
+def test_a_field_that_was_taken_out_of_the_plan_is_noticed() -> None:
+    wanted = [copy.deepcopy(o) for o in desired()]
+    service = next(o for o in wanted if o["kind"] == "Service")
+    del service["spec"]["type"]
+
+    assert [o["kind"] for o in diff(wanted, live()).apply] == ["Service"]
+
+
+def test_what_nobody_wants_goes_and_policies_go_last() -> None:
+    kinds = [o["kind"] for o in diff((), live()).delete]
+
+    assert kinds[0] == "Deployment"
+    assert kinds[-1] == "NetworkPolicy"
+    assert len(kinds) == len(live())
+
+
+def test_a_plan_that_does_not_know_changes_nothing() -> None:
+    assert diff(None, live()[:1]).apply == ()
+    assert diff(None, live()).delete == ()
+
+
+def test_what_is_being_deleted_is_neither_settled_nor_deleted_twice() -> None:
+    found = live()
+    found[0]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+
+    assert [o["kind"] for o in diff(desired(), found).apply] == [found[0]["kind"]]
+    assert len(diff((), found).delete) == len(found) - 1
