@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import Literal, Self
 
+from wharfinger_cluster.connection import Login
 from wharfinger_cluster.errors import Unreachable
-from wharfinger_cluster.login import Login
 from wharfinger_cluster.resource import EVERYTHING, Object, Resource, Scope
 from wharfinger_cluster.transport import Call, RequestHook, Transport
 from wharfinger_cluster.watch import WatchEvent, events

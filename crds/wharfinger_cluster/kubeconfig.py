@@ -12,8 +12,8 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, load_kube_config
 from yaml import YAMLError
 
+from wharfinger_cluster.connection import TOKEN_LIFETIME, Login, api_server_tls
 from wharfinger_cluster.errors import LoginError
-from wharfinger_cluster.login import TOKEN_LIFETIME, Login, api_server_tls
 
 # The loader raises whatever a malformed file makes it stumble over.
 _FAULTS = (ConfigException, YAMLError, OSError, KeyError, TypeError, ValueError, AttributeError)

@@ -15,8 +15,8 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from wharfinger_cluster.connection import Login
 from wharfinger_cluster.errors import Invalid, Unreachable, refusal
-from wharfinger_cluster.login import Login
 from wharfinger_cluster.resource import Object, Resource
 
 RequestHook = Callable[[str, Resource, int, float], None]

@@ -5,6 +5,7 @@ import errno
 import signal
 import socket
 import sys
+from typing import Any
 
 from wharfinger_bridge.bearer import TokenFile
 from wharfinger_bridge.endpoint import Endpoint
@@ -37,6 +38,7 @@ def listen(host: str, port: int) -> socket.socket:
 async def run(options: Options, listening: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_log_fault)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -56,6 +58,10 @@ async def run(options: Options, listening: socket.socket) -> None:
     log("stopped", cut_off=cut)
     if not supervising.cancelled():
         supervising.result()
+
+
+def _log_fault(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    log("fault", what=context["message"], error=type(context.get("exception")).__name__)
 
 
 def main(arguments: list[str]) -> int:

@@ -51,9 +51,9 @@ class Endpoint:
 
     def admit(self, head: Head) -> Response | None:
         """Answer what its head decides; None lets the body be read."""
-        if head.path == "/livez":
+        if head.path == "/livez" and head.method == "GET":
             return text_response(200, "ok")
-        if head.path == "/readyz":
+        if head.path == "/readyz" and head.method == "GET":
             state = self._supervisor.state
             return text_response(503, state.reason) if isinstance(state, NotReady) else text_response(200, "ok")
         if not self._tokens.admits(head.headers.get("authorization")):

@@ -14,10 +14,9 @@ from typing import Any, Final
 
 from wharfinger_bridge.era import LEGACY_VERSIONS, Era
 from wharfinger_bridge.jsonrpc import Json
+from wharfinger_bridge.log import log
 from wharfinger_bridge.peer import Call, Lost, Outcome, Peer, Unsent
 from wharfinger_bridge.translate import CLIENT_INFO, ENVELOPE, Server, discovered_server, initialized_server
-
-_FAULT_LIMIT = 200
 
 
 @dataclass(frozen=True)
@@ -94,15 +93,17 @@ async def _first_good(waiting: dict[Call, Question], faults: list[str], patience
             server = None if isinstance(answer, Lost) else question.read(answer.get("result"))
             if server is not None:
                 return server
-            faults.append(f"{question.method}: {_fault(answer)}")
+            faults.append(f"{question.method}: {_fault(question.method, answer)}")
     return None
 
 
-def _fault(answer: Outcome) -> str:
+def _fault(method: str, answer: Outcome) -> str:
+    """Return what is wrong with an answer; the server's own words go to its log alone, for they may hold what a probe must not see."""
     if isinstance(answer, Lost):
         return answer.message
     error = answer.get("error")
-    if isinstance(error, dict):
-        text = f"error {error.get('code')}: {error.get('message')}"[:_FAULT_LIMIT]
-        return "".join(character if character.isprintable() else " " for character in text)
-    return "an answer that names no known protocol version"
+    if not isinstance(error, dict):
+        return "an answer that names no known protocol version"
+    log("server refused", method=method, code=error.get("code"), message=error.get("message"))
+    code = error.get("code")
+    return f"error {code}" if isinstance(code, int) else "an error without a code"

@@ -3,6 +3,7 @@
 Never a token, an argument of the server's command or the content of a call. What a server itself printed is bounded and escaped.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -16,7 +17,9 @@ _BARE = re.compile(r"[\w.:/+-]+", re.ASCII)
 def log(event: str, **fields: object) -> None:
     """Write one event; a single write keeps lines of bridge and server apart."""
     line = " ".join((f"bridge: {event}", *(f"{name}={_shown(value)}" for name, value in fields.items())))
-    os.write(STDERR, f"{line}\n".encode())
+    # The server shares this pipe and may have made it non-blocking (Node.js does): a full or closed one costs the line, nothing else.
+    with contextlib.suppress(OSError):
+        os.write(STDERR, f"{line}\n".encode("utf-8", "backslashreplace"))
 
 
 def _shown(value: object) -> str:

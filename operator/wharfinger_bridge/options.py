@@ -42,16 +42,20 @@ def parse_options(arguments: Sequence[str]) -> Options:
         "--handshake-timeout", type=_seconds, default=300.0, metavar="SECONDS", help="for a start, downloads included (%(default)s)"
     )
     parser.add_argument("--grace", type=_seconds, default=20.0, metavar="SECONDS", help="for calls in flight after SIGTERM (%(default)s)")
-    parser.add_argument("command", nargs="+", metavar="COMMAND", help="the stdio server and its arguments, after --")
-    parsed = parser.parse_args(arguments)
+    # Split here: argparse reads a second `--`, or an option of the server's, differently from one version to the next.
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    parsed = parser.parse_args(arguments[:end])
+    command = tuple(arguments[end + 1 :])
+    if not command:
+        parser.error("a command is required after --")
     host, _, port = parsed.listen.rpartition(":")
-    if not port.isdigit() or int(port) > 65535:
+    if not host or not (port.isascii() and port.isdigit()) or int(port[:6]) > 65535:
         parser.error(f"--listen {parsed.listen}: expected HOST:PORT")
     return Options(
         host.strip("[]"),
         int(port),
         parsed.token_file,
-        tuple(parsed.command),
+        command,
         parsed.max_body,
         parsed.max_in_flight,
         parsed.call_timeout,

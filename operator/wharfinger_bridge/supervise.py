@@ -96,6 +96,8 @@ class Supervisor:
         """Shake hands with a new process; return why that failed."""
         started = asyncio.get_running_loop().time()
         plan = plan_handshake(self._era, frail=self._frail, patience=self._probe_patience)
+        if plan.patience is not None:
+            log("asking server/discover; a server of an older revision may log an error about it")
         handshake = asyncio.create_task(shake_hands(peer, plan))
         try:
             await asyncio.wait({handshake, child.ended}, timeout=self._handshake_timeout, return_when=asyncio.FIRST_COMPLETED)

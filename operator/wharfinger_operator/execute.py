@@ -21,12 +21,12 @@ async def execute(cluster: Cluster, changes: Changes, known: frozenset[Key]) -> 
     `known` are objects that are ours. For every other one the API server is asked first: what somebody else made is never
     taken over. Raises Unreachable, which means: again, later.
     """
-    for manifest in changes.apply:
+    for manifest in (*changes.replace, *changes.apply):
         where = "/".join(key_of(manifest))
         try:
             if key_of(manifest) not in known and await _is_foreign(cluster, manifest):
                 return c.false(c.ACCEPTED, c.CONFLICT, f"{where} exists and is not ours: delete or rename it")
-            await cluster.apply(RESOURCES[manifest["kind"]], manifest)
+            await (cluster.replace if manifest in changes.replace else cluster.apply)(RESOURCES[manifest["kind"]], manifest)
         except Invalid as error:
             return c.false(c.ACCEPTED, c.INVALID, f"the API server refuses {where}: {error}")
         except Forbidden as error:

@@ -4,6 +4,8 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from golden import manifests
 from manifest_world import installation_world
 from wharfinger_operator.diff import diff, stamped
@@ -63,7 +65,7 @@ def test_a_field_that_was_taken_out_of_the_plan_is_noticed() -> None:
     service = next(o for o in wanted if o["kind"] == "Service")
     del service["spec"]["type"]
 
-    assert [o["kind"] for o in diff(wanted, live()).apply] == ["Service"]
+    assert [o["kind"] for o in diff(wanted, live()).replace] == ["Service"]
 
 
 def test_what_nobody_wants_goes_and_policies_go_last() -> None:
@@ -85,3 +87,40 @@ def test_what_is_being_deleted_is_neither_settled_nor_deleted_twice() -> None:
 
     assert [o["kind"] for o in diff(desired(), found).apply] == [found[0]["kind"]]
     assert len(diff((), found).delete) == len(found) - 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value"),
+    [
+        ("Deployment", ("spec", "template", "spec", "hostNetwork"), True),
+        ("Deployment", ("spec", "template", "spec", "containers", 0, "securityContext", "privileged"), True),
+        ("Deployment", ("spec", "template", "spec", "containers", 0, "envFrom"), [{"secretRef": {"name": "x"}}]),
+        ("Deployment", ("spec", "paused"), True),
+        ("Service", ("spec", "selector", "other"), "x"),
+        ("Service", ("spec", "externalIPs"), ["192.0.2.1"]),
+        ("Secret", ("data", "extra"), "eA=="),
+    ],
+)
+def test_a_field_that_somebody_added_is_replaced_away(kind: str, path: tuple[str | int, ...], value: Any) -> None:
+    found = live()
+    node: Any = next(o for o in found if o["kind"] == kind)
+    for step in path[:-1]:
+        node = node[step]
+    node[path[-1]] = value
+
+    changes = diff(desired(), found)
+
+    assert [o["kind"] for o in changes.replace] == [kind]
+    assert changes.replace[0]["metadata"]["resourceVersion"] == "7"
+    assert changes.apply == ()
+
+
+def test_an_open_egress_rule_that_somebody_added_is_replaced_away() -> None:
+    closed = plan_installation(installation_world(manifests(CASE.with_name("installation-stdio.in.yaml")))).desired
+    assert closed
+    found = [copy.deepcopy(stamped(o)) for o in closed]
+    for o in found:
+        o["metadata"].update(resourceVersion="7")
+    next(o for o in found if o["kind"] == "NetworkPolicy")["spec"]["egress"] = [{}]
+
+    assert [o["kind"] for o in diff(closed, found).replace] == ["NetworkPolicy"]

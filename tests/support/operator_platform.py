@@ -1,0 +1,83 @@
+"""The namespaces and objects of one operator under test, and waiting for what it does."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from operator_process import Namespaces, OperatorProcess, start_operator
+from wharfinger_cluster.client import Cluster
+from wharfinger_cluster.errors import NotFound
+from wharfinger_cluster.kind_resource import kind_resource
+from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, SECRET, SERVICE, SERVICE_ACCOUNT, Object, Scope
+from wharfinger_crds import names
+from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION, REGISTRY_ENTRY, Kind
+
+SECONDS = 20.0
+CHILDREN = (DEPLOYMENT, SERVICE, NETWORK_POLICY, SERVICE_ACCOUNT, SECRET)
+
+
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = SECONDS) -> Any:
+    """Return the condition's value as soon as it is true; fail when it is not within `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not (value := await condition()):  # noqa: ASYNC110 - the API server is asked, and knows no event of ours
+            await asyncio.sleep(0.05)
+    return value
+
+
+@dataclass
+class Platform:
+    """The namespaces of one test, and objects in them."""
+
+    cluster: Cluster
+    spaces: Namespaces
+    kubeconfig: str
+    log: Path
+    mark: str
+
+    async def operator(self) -> OperatorProcess:
+        return await start_operator(self.kubeconfig, self.spaces.system, self.log)
+
+    async def apply(self, kind: Kind, name: str, spec: dict[str, Any]) -> Object:
+        metadata = {"name": name, **({"namespace": self.spaces.tenant} if kind.namespaced else {})}
+        return await self.cluster.apply(kind_resource(kind), {"metadata": metadata, "spec": spec})
+
+    async def get(self, kind: Kind, name: str) -> Object | None:
+        try:
+            return await self.cluster.get(kind_resource(kind), name, self.spaces.tenant if kind.namespaced else None)
+        except NotFound:
+            return None
+
+    async def ready(self, kind: Kind, name: str) -> dict[str, Any]:
+        found = await self.get(kind, name) or {}
+        conditions = found.get("status", {}).get("conditions", [])
+        return next((c for c in conditions if c["type"] == "Ready"), {})
+
+    async def children(self) -> list[Object]:
+        """Return what installations of this platform caused, in every namespace."""
+        managed = f"{names.MANAGED_BY}={names.MANAGER}"
+        found = [o for resource in CHILDREN for o in await self.cluster.list(resource, Scope(self.spaces.servers, labels=managed))]
+        found += await self.cluster.list(SECRET, Scope(self.spaces.system, labels=f"{managed},{names.PART}=connection"))
+        return found + list(await self.cluster.list(CONFIG_MAP, Scope(self.spaces.system, labels=f"{managed},{names.PART}=tools")))
+
+    async def kinds(self) -> list[str]:
+        return sorted(o["kind"] for o in await self.children())
+
+    async def install(self, name: str = "time") -> None:
+        """Make an environment, an entry and an installation of a stdio server."""
+        await self.apply(ENVIRONMENT, f"env-{self.mark}", {"title": "X", "egress": {"mode": "DenyAll"}})
+        hosted = {"command": ["mcp-server-time"], "transport": "Stdio"}
+        await self.apply(
+            REGISTRY_ENTRY,
+            f"entry-{self.mark}",
+            {"title": "X", "type": "SelfHosted", "selfHosted": hosted, "environmentRef": {"name": f"env-{self.mark}"}},
+        )
+        await self.apply(INSTALLATION, name, {"entryRef": {"name": f"entry-{self.mark}"}, "owner": {"team": "engineering"}})
+
+    async def close(self) -> None:
+        for kind, name in ((REGISTRY_ENTRY, f"entry-{self.mark}"), (ENVIRONMENT, f"env-{self.mark}")):
+            try:
+                await self.cluster.delete(kind_resource(kind), name)
+            except NotFound:
+                continue

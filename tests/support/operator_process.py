@@ -1,0 +1,109 @@
+"""A running operator, outside of the cluster, for one set of namespaces."""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from wharfinger_cluster.client import Cluster
+from wharfinger_cluster.resource import CONFIG_MAP, NAMESPACE
+from wharfinger_crds import names
+
+WRITES = ("create", "apply", "patch", "update", "delete")
+
+
+@dataclass(frozen=True)
+class Namespaces:
+    """The four sorts of namespaces of one test."""
+
+    system: str
+    catalog: str
+    servers: str
+    tenant: str
+
+
+@asynccontextmanager
+async def platform_namespaces(cluster: Cluster) -> AsyncIterator[Namespaces]:
+    """Make namespaces and platform settings; take them away afterwards."""
+    mark = secrets.token_hex(4)
+    spaces = Namespaces(f"system-{mark}", f"catalog-{mark}", f"servers-{mark}", f"tenant-{mark}")
+    for name in (spaces.system, spaces.catalog, spaces.servers):
+        await cluster.create(NAMESPACE, {"metadata": {"name": name}})
+    grants = {names.TEAMS_GRANT: "engineering", names.USERS_GRANT: "okta:alice"}
+    await cluster.create(NAMESPACE, {"metadata": {"name": spaces.tenant, "annotations": grants}})
+    settings = f"""
+publicUrl: https://mcp.acme.dev
+namespaces: {{system: {spaces.system}, catalog: {spaces.catalog}, servers: [{spaces.servers}], tenants: [{spaces.tenant}]}}
+images: {{base: localhost/wharfinger-server-base:dev, bridge: localhost/wharfinger:dev}}
+teams: [{{name: engineering, members: ["okta:alice"]}}]
+"""
+    await cluster.create(
+        CONFIG_MAP, {"metadata": {"name": names.SETTINGS_CONFIGMAP, "namespace": spaces.system}, "data": {names.SETTINGS_KEY: settings}}
+    )
+    yield spaces
+    for name in (spaces.tenant, spaces.servers, spaces.catalog, spaces.system):
+        await cluster.delete(NAMESPACE, name)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@dataclass
+class OperatorProcess:
+    """One operator."""
+
+    process: asyncio.subprocess.Process
+    port: int
+    log: Path = field(repr=False)
+
+    async def metrics(self) -> str:
+        """Return its metrics page."""
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}/metrics") as answer:
+            return await answer.text()
+
+    async def leads(self) -> bool:
+        """Tell whether it holds the lease."""
+        try:
+            return "wharfinger_operator_leader 1.0" in await self.metrics()
+        except aiohttp.ClientError:
+            return False
+
+    async def writes(self) -> int:
+        """Return how many times it wrote something, its lease apart."""
+        lines = [line for line in (await self.metrics()).splitlines() if line.startswith("wharfinger_api_requests_total")]
+        return sum(
+            int(float(line.rsplit(" ", 1)[1]))
+            for line in lines
+            if 'resource="leases"' not in line and any(f'verb="{verb}"' in line for verb in WRITES)
+        )
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it, and return its exit code."""
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        async with asyncio.timeout(30):
+            return await self.process.wait()
+
+
+async def start_operator(kubeconfig: str, system: str, log: Path) -> OperatorProcess:
+    """Start an operator; it may have to wait for the lease."""
+    port = free_port()
+    environment = {**os.environ, "WHARFINGER_NAMESPACE": system, "WHARFINGER_PROBE_PORT": str(port), "WHARFINGER_POD": f"test-{port}"}
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "wharfinger_operator", "--kubeconfig", kubeconfig, env=environment, stdout=output, stderr=output
+        )
+    return OperatorProcess(process, port, log)
