@@ -1,0 +1,159 @@
+"""One message to a server and what it answers: a JSON body or a stream of events.
+
+Invariants: one HTTP request per exchange, whatever happens; the response returned is the one to the message sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from wharfinger_mcp import jsonrpc, media_type
+from wharfinger_mcp.endpoint import Endpoint
+from wharfinger_mcp.errors import InterruptedCallError, NotMcpError, ProtocolError, RefusedError, refusal
+from wharfinger_mcp.http_client import Answer, HttpClient
+from wharfinger_mcp.jsonrpc import Batch, Id, Malformed, Notification, Request, Response
+from wharfinger_mcp.sse import EventStream, EventTooLargeError
+
+OnMessage = Callable[[Request | Notification], Awaitable[None]]
+"""Takes what a server says before it answers: progress, log messages, questions. Holding it up holds the server up."""
+
+_OWN_HEADERS: Final = {"Content-Type": media_type.JSON, "Accept": media_type.ACCEPT_BOTH}
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A message as it is sent."""
+
+    body: bytes
+    id: Id | None
+    """Of a request; None for a notification, which no response is awaited for."""
+    own: Mapping[str, str]
+    """Header fields of the protocol."""
+    headers: Mapping[str, str]
+    """Header fields of the caller, the credential among them: never logged, never shown."""
+
+    def __repr__(self) -> str:
+        return f"Outgoing(id={self.id!r})"
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """Until when (loop time) and up to how many bytes an answer is awaited."""
+
+    deadline: float
+    answer_bytes: int
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How the server answered."""
+
+    status: int
+    response: Response | None
+    """None for a notification, and for an HTTP error without a JSON-RPC message."""
+    session_id: str | None
+    refusal: RefusedError | None
+    """The error to raise where there is no response and should be one."""
+
+    def __repr__(self) -> str:
+        return f"Outcome(status={self.status})"
+
+
+async def post(client: HttpClient, endpoint: Endpoint, outgoing: Outgoing, bounds: Bounds, on_message: OnMessage | None = None) -> Outcome:
+    """Send a message and return the outcome; any HTTP status is one.
+
+    Raises UpstreamError where nothing usable comes back; RefusedError never.
+    """
+    head = endpoint.request_head("POST", {**_OWN_HEADERS, **outgoing.own}, outgoing.headers, len(outgoing.body))
+    answer = await client.send(endpoint, head, outgoing.body, deadline=bounds.deadline, limit=bounds.answer_bytes)
+    try:
+        response = await _response(answer, outgoing.id, bounds, on_message)
+    except BaseException:
+        answer.close()
+        raise
+    answer.close(finishing=True)
+    refused = None
+    if response is None and not 200 <= answer.status < 300:
+        refused = refusal(answer.status, "POST", endpoint.path, answer.headers.get("www-authenticate"))
+    return Outcome(answer.status, response, answer.headers.get("mcp-session-id"), refused)
+
+
+async def delete(client: HttpClient, endpoint: Endpoint, outgoing: Outgoing, bounds: Bounds) -> int:
+    """Send a DELETE, which ends a legacy session, and return its HTTP status."""
+    head = endpoint.request_head("DELETE", outgoing.own, outgoing.headers, 0)
+    answer = await client.send(endpoint, head, b"", deadline=bounds.deadline, limit=bounds.answer_bytes)
+    answer.close(finishing=True)
+    return answer.status
+
+
+async def _response(answer: Answer, request_id: Id | None, bounds: Bounds, on_message: OnMessage | None) -> Response | None:
+    content_type = media_type.essence(answer.headers.get("content-type"))
+    if 300 <= answer.status < 400:
+        raise NotMcpError(f"the server redirects (HTTP {answer.status}){_target(answer)}: redirects are not followed, use the final URL")
+    if request_id is None:
+        return None
+    if answer.status >= 400:
+        return await _error_response(answer, request_id, content_type)
+    if answer.headers.get("content-encoding", "identity").lower() != "identity":
+        raise NotMcpError("the answer is compressed although that was not asked for")
+    if content_type == media_type.EVENT_STREAM:
+        return await _streamed(answer, request_id, bounds, on_message)
+    if content_type not in (media_type.JSON, ""):
+        raise NotMcpError(f"the answer is {content_type[:64]!r} where MCP has JSON or an event stream: is the path right?")
+    body = await answer.body()
+    if not body:
+        raise ProtocolError(f"the server answered a request with HTTP {answer.status} and no message")
+    response = _own(jsonrpc.parse(body), request_id)
+    if response is None:
+        raise ProtocolError("the answer to a request is no JSON-RPC response with its id")
+    return response
+
+
+async def _error_response(answer: Answer, request_id: Id, content_type: str) -> Response | None:
+    """Return the JSON-RPC error of an HTTP error; its id may be missing where the request was refused unread."""
+    if content_type != media_type.JSON:
+        return None
+    message = jsonrpc.parse(await answer.body())
+    if isinstance(message, Response) and message.error is not None:
+        return Response(request_id, error=message.error)
+    return None
+
+
+async def _streamed(answer: Answer, request_id: Id, bounds: Bounds, on_message: OnMessage | None) -> Response:
+    events = EventStream(bounds.answer_bytes)
+    while piece := await answer.piece():
+        try:
+            arrived = events.feed(piece)
+        except EventTooLargeError as error:
+            raise ProtocolError(str(error)) from None
+        for event in arrived:
+            if event.type != "message" or not event.data:
+                continue
+            message = jsonrpc.parse(event.data)
+            response = _own(message, request_id)
+            if response is not None:
+                return response
+            if isinstance(message, Malformed):
+                raise ProtocolError(f"an event of the answer is no JSON-RPC message: {message.message}")
+            if on_message is not None and isinstance(message, Request | Notification):
+                await on_message(message)
+    raise InterruptedCallError("the server ended its stream without the response")
+
+
+def _own(message: jsonrpc.Message | Batch | Malformed, request_id: Id) -> Response | None:
+    """Return the response to our request, alone or in a batch as revision 2025-03-26 allows."""
+    for one in message.messages if isinstance(message, Batch) else (message,):
+        if isinstance(one, Response) and one.id == request_id:
+            return one
+    return None
+
+
+def _target(answer: Answer) -> str:
+    """Return where a redirect leads, for people: without a query, and only if it is plain."""
+    try:
+        parts = urlsplit(answer.headers.get("location", ""))
+        shown = f"{parts.scheme}://{parts.hostname}{parts.path}" if parts.hostname else parts.path
+    except ValueError:
+        return ""
+    return f" to {shown}" if shown.isascii() and shown.isprintable() and 0 < len(shown) <= 256 else ""

@@ -1,0 +1,97 @@
+"""Servers to talk to: scripted TCP, aiohttp, and the official SDK in a process of its own."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import uvloop
+from aiohttp import web
+from hypothesis import HealthCheck, settings
+
+from wharfinger_mcp.endpoint import Endpoint, parse_endpoint
+from wharfinger_mcp.http_client import HttpClient
+
+# Times of a busy machine are no property of what is tested.
+settings.register_profile("mcp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mcp")
+
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run what touches sockets itself on both event loops."""
+    both: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return both if item.path.name.startswith("test_http_") else {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[HttpClient]:
+    http_client = HttpClient()
+    yield http_client
+    await http_client.close()
+
+
+@pytest.fixture
+async def tcp() -> AsyncIterator[Callable[[Script], Awaitable[Endpoint]]]:
+    """Start a server that runs a script for each connection."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(script: Script) -> Endpoint:
+            scripts: set[asyncio.Task[None]] = set()
+
+            async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                task = asyncio.current_task()
+                assert task is not None
+                scripts.add(task)
+                with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                    await script(reader, writer)
+                writer.transport.abort()
+
+            async def stop() -> None:
+                server.close()
+                for task in scripts:
+                    task.cancel()
+                await asyncio.gather(*scripts, return_exceptions=True)
+
+            server = await asyncio.start_server(run, "127.0.0.1", 0)
+            stack.push_async_callback(stop)
+            return parse_endpoint(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp")
+
+        yield start
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[Callable[[Handler], Awaitable[Endpoint]]]:
+    """Start an aiohttp server that answers everything at /mcp with a handler."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(handler: Handler) -> Endpoint:
+            async def serve(request: web.Request) -> web.StreamResponse:
+                return await handler(request)
+
+            app = web.Application(client_max_size=32 * 1024 * 1024)
+            app.router.add_route("*", "/mcp", serve)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            return parse_endpoint(f"http://127.0.0.1:{runner.addresses[0][1]}/mcp")
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def sdk_server() -> Iterator[str]:
+    """Return the base URL of `sdk_server.py`; its paths are the variants."""
+    program = Path(__file__).with_name("sdk_server.py")
+    with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.kill()
