@@ -25,7 +25,7 @@ _CLOSED_PARTS: Final = frozenset({"spec", "data", "automountServiceAccountToken"
 _KEPT_OF_SERVICE: Final = frozenset({"clusterIP", "clusterIPs"})
 _POD: Final = "spec.template.spec"
 _CONTAINER_FILLED_IN: Final = (
-    "terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy", "resources.requests.ephemeral-storage", "ports[].protocol",
+    "terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy", "ports[].protocol",
     "readinessProbe.successThreshold", "livenessProbe.successThreshold", "readinessProbe.httpGet.scheme", "livenessProbe.httpGet.scheme",
 )  # fmt: skip
 _FILLED_IN: Final[Mapping[str, frozenset[str]]] = {

@@ -69,7 +69,7 @@ class Operator:
             registry = shell(self._login, (REGISTRY_ENTRY, ENVIRONMENT, INSTALLATION, GATEWAY, TOKEN), self._own.take)
             work = asyncio.create_task(self.queue.run(self._work, self._configuration.workers))
             _log.info("working")
-            await run_kopf(registry, self._stop)
+            await run_kopf(registry, self._configuration.identity, self._stop)
             self.queue.shut_down()
             await work
         finally:

@@ -60,6 +60,7 @@ def _follow(registry: kopf.OperatorRegistry, kind: Kind, on_event: OnEvent) -> N
         on_event(kind, type, dict(body))
 
 
-async def run_kopf(registry: kopf.OperatorRegistry, stop: asyncio.Event) -> None:
+async def run_kopf(registry: kopf.OperatorRegistry, identity: str, stop: asyncio.Event) -> None:
     """Run kopf until `stop` is set."""
-    await kopf.operator(registry=registry, clusterwide=True, standalone=True, stop_flag=stop)
+    # Named, because kopf would else look its user up, and a pod's uid stands in no /etc/passwd.
+    await kopf.operator(registry=registry, identity=identity, clusterwide=True, standalone=True, stop_flag=stop)  # type: ignore[arg-type]  # a private NewType of str

@@ -27,7 +27,7 @@ _POD_SECURITY: Final = {
 _CONTAINER_SECURITY: Final = {
     "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "runAsNonRoot": True, "capabilities": {"drop": ["ALL"]},
 }  # fmt: skip
-_RESOURCES: Final = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"}}
+_RESOURCES: Final = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
 _INSTALL_RESOURCES: Final = {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}}
 
 

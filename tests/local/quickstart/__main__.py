@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from local_cluster.progress import LaunchError
 from quickstart.steps import DemoError, down, up
 
 
@@ -15,7 +16,7 @@ def main() -> int:
     action = parser.parse_args().action
     try:
         (up if action == "up" else down)()
-    except DemoError as error:
+    except (DemoError, LaunchError) as error:
         print(f"\nthe demo failed: {error}", file=sys.stderr)
         return 1
     return 0

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cluster_access import Node, Unavailable, node
-
+from local_cluster import images
 from quickstart.call import Called, call_both
 from quickstart.forward import forwarded
 from quickstart.progress import DemoError, Watched, follow
@@ -38,23 +38,7 @@ def up() -> None:
         if isinstance(cluster, Unavailable):
             raise DemoError(f"there is no cluster: {cluster.reason}\n{cluster.remedy}")
     with step("helm upgrade --install wharfinger charts/wharfinger"):
-        run(
-            cluster,
-            [
-                cluster.helm,
-                "upgrade",
-                "--install",
-                "wharfinger",
-                CHART,
-                "-n",
-                SYSTEM,
-                "--create-namespace",
-                "-f",
-                EXAMPLE / "helm/values.yaml",
-            ],
-        )
-        for program in ("wharfinger-operator", "wharfinger-gateway"):
-            run(cluster, [cluster.kubectl, "rollout", "status", "-n", SYSTEM, f"deployment/{program}", "--timeout=120s"])
+        install(cluster)
     with step("kubectl apply -f examples/01-quickstart"):
         run(cluster, [cluster.kubectl, "apply", "-f", EXAMPLE])
     with step("everything Ready"):
@@ -103,6 +87,26 @@ def run(cluster: Node, command: list[str | Path], *, tolerate: str | None = None
     done = subprocess.run([str(part) for part in command], env=environment(cluster), capture_output=True, text=True, check=False)
     if done.returncode and not (tolerate and tolerate in done.stderr):
         raise DemoError(f"{Path(command[0]).name} {' '.join(str(part) for part in command[1:3])} …\n{(done.stderr or done.stdout).strip()}")
+
+
+def install(cluster: Node) -> None:
+    """Install or upgrade the chart with the example's values, and wait until both programs run. Raises DemoError."""
+    # The tag is always `dev`, so a newer image would not roll the pods by itself.
+    built = images.build(IMAGES[:1])[0].archive.name if cluster.how != "named" else ""
+    values = ["-f", EXAMPLE / "helm/values.yaml", "--set", f"podAnnotations.image={built}"]
+    run(cluster, [cluster.helm, "upgrade", "--install", "wharfinger", CHART, "-n", SYSTEM, "--create-namespace", *values])
+    for program in ("wharfinger-operator", "wharfinger-gateway"):
+        rolled_out(cluster, program)
+
+
+def rolled_out(cluster: Node, program: str) -> None:
+    """Wait until one of our own programs runs; raise DemoError with its pods and the end of their logs."""
+    try:
+        run(cluster, [cluster.kubectl, "rollout", "status", "-n", SYSTEM, f"deployment/{program}", "--timeout=90s"])
+    except DemoError as error:
+        chosen = ["-n", SYSTEM, "-l", f"app.kubernetes.io/component={program.removeprefix('wharfinger-')}"]
+        pods = output(cluster, [cluster.kubectl, "get", "pods", *chosen])
+        raise DemoError(f"{error}\n{pods}{output(cluster, [cluster.kubectl, 'logs', *chosen, '--tail=15'])}") from None
 
 
 def output(cluster: Node, command: list[str | Path]) -> str:

@@ -1,0 +1,124 @@
+"""Installations come, survive and go, in a cluster that runs pods."""
+
+from typing import Any
+
+import pytest
+
+from platform_cluster import SERVERS, SYSTEM, TENANT, PlatformCluster
+from wharfinger_crds import names
+
+BRIDGED = {"localhost/distroless-server:test": "/stdio-server", "localhost/musl-server:test": "/usr/bin/stdio-server"}
+
+
+def entry(name: str, **hosted: Any) -> dict[str, Any]:
+    spec = {"title": name, "type": "SelfHosted", "environmentRef": {"name": "quickstart"}, "selfHosted": hosted}
+    return {"apiVersion": names.API_VERSION, "kind": "McpRegistryEntry", "metadata": {"name": name}, "spec": spec}
+
+
+def installation(name: str, entry_name: str) -> dict[str, Any]:
+    spec = {"entryRef": {"name": entry_name}, "owner": {"team": "quickstart"}}
+    return {"apiVersion": names.API_VERSION, "kind": "McpInstallation", "metadata": {"name": name, "namespace": TENANT}, "spec": spec}
+
+
+def caused(platform: PlatformCluster, name: str) -> list[str]:
+    selector = f"{names.INSTALLATION_NAMESPACE}={TENANT},{names.INSTALLATION_NAME}={name}"
+    kinds = "deployments,replicasets,pods,services,endpointslices,networkpolicies,serviceaccounts,secrets,configmaps"
+    found = platform.get(kinds, "-A", "-l", selector)["items"]
+    return sorted(f"{o['kind']}/{o['metadata']['namespace']}/{o['metadata']['name']}" for o in found)
+
+
+def logs(platform: PlatformCluster, name: str) -> str:
+    """What the server of an installation has said."""
+    return platform.run("logs", "-n", SERVERS, "-l", f"{names.INSTALLATION_NAME}={name}", "-c", "server", "--tail=-1", check=False)
+
+
+@pytest.mark.requirement("ORC-2", "REG-4")
+@pytest.mark.parametrize(("image", "program"), BRIDGED.items())
+def test_a_stdio_server_runs_in_an_image_without_glibc_and_python(image: str, program: str, platform: PlatformCluster) -> None:
+    name = image.split("/")[1].split(":", maxsplit=1)[0]
+    platform.apply(entry(name, image=image, command=[program], transport="Stdio"), installation(name, name))
+    try:
+        found = platform.ready("mcpinstallation", name)
+
+        assert found["status"]["tools"]["names"] == ["echo"]
+        assert found["status"]["phase"] == "Running"
+    finally:
+        platform.run("delete", "mcpinstallation", name, "-n", TENANT)
+        platform.run("delete", "mcpregistryentry", name)
+
+
+def test_deleting_an_installation_removes_every_object_that_it_caused(platform: PlatformCluster) -> None:
+    platform.apply(installation("passing", "time"))
+    found = platform.ready("mcpinstallation", "passing")
+    definitions = names.tools_name(found["status"]["tools"]["hash"])
+    assert len(caused(platform, "passing")) >= 8
+
+    platform.run("delete", "mcpinstallation", "passing", "-n", TENANT)
+
+    platform.until(lambda: caused(platform, "passing") == [], explain=lambda: "\n".join(caused(platform, "passing")))
+    # The definitions are those of installation `time` too, so they stay.
+    assert platform.get("configmap", definitions, "-n", SYSTEM)
+
+
+def test_tool_definitions_that_nobody_names_any_more_go(platform: PlatformCluster) -> None:
+    platform.apply(
+        entry("alone", image="localhost/distroless-server:test", command=["/stdio-server"], transport="Stdio"),
+        installation("alone", "alone"),
+    )
+    definitions = names.tools_name(platform.ready("mcpinstallation", "alone")["status"]["tools"]["hash"])
+    assert platform.get("configmap", definitions, "-n", SYSTEM)
+
+    platform.run("delete", "mcpinstallation", "alone", "-n", TENANT)
+    platform.run("delete", "mcpregistryentry", "alone")
+
+    platform.until(lambda: not platform.get("configmap", definitions, "-n", SYSTEM))
+
+
+@pytest.mark.requirement("OPS-7")
+def test_an_operator_killed_in_the_middle_of_an_apply_changes_nothing_about_the_end(platform: PlatformCluster) -> None:
+    pods = platform.get("pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=operator")["items"]
+    platform.apply(installation("survivor-a", "time"), installation("survivor-b", "time"))
+
+    for pod in pods:
+        platform.run("delete", "pod", pod["metadata"]["name"], "-n", SYSTEM, "--grace-period=0", "--force")
+    platform.apply(installation("survivor-c", "time"))
+
+    shapes = []
+    for name in ("survivor-a", "survivor-b", "survivor-c"):
+        found = platform.ready("mcpinstallation", name, seconds=120)
+        assert found["status"]["tools"]["count"] == 2
+        shapes.append([line.split("/")[0] for line in caused(platform, name)])
+    assert shapes[0] == shapes[1] == shapes[2]
+    for name in ("survivor-a", "survivor-b", "survivor-c"):
+        platform.run("delete", "mcpinstallation", name, "-n", TENANT)
+
+
+def test_a_server_that_crashes_is_not_ready_and_recovers_with_the_next_edit(platform: PlatformCluster) -> None:
+    platform.apply(
+        entry("crashing", command=["python", "-c", "raise SystemExit(3)"], transport="Stdio"), installation("crashing", "crashing")
+    )
+    platform.until(
+        lambda: "ended with exit status 3" in logs(platform, "crashing") or "code 3" in logs(platform, "crashing"),
+        explain=lambda: logs(platform, "crashing"),
+    )
+    conditions = platform.get("mcpinstallation", "crashing", "-n", TENANT)["status"]["conditions"]
+    assert {c["type"]: c["status"] for c in conditions}["WorkloadAvailable"] == "False"
+
+    platform.apply(entry("crashing", command=["mcp-server-time"], transport="Stdio"))
+
+    platform.ready("mcpinstallation", "crashing", seconds=90)
+    platform.run("delete", "mcpinstallation", "crashing", "-n", TENANT)
+    platform.run("delete", "mcpregistryentry", "crashing")
+
+
+def test_suspending_scales_to_nothing_and_resuming_brings_it_back(platform: PlatformCluster) -> None:
+    platform.apply(installation("sleepy", "time"))
+    platform.ready("mcpinstallation", "sleepy")
+
+    platform.run("patch", "mcpinstallation", "sleepy", "-n", TENANT, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    platform.until(lambda: platform.get("mcpinstallation", "sleepy", "-n", TENANT)["status"]["phase"] == "Suspended")
+    platform.until(lambda: not [line for line in caused(platform, "sleepy") if line.startswith("Pod/")])
+    platform.run("patch", "mcpinstallation", "sleepy", "-n", TENANT, "--type=merge", "-p", '{"spec":{"suspend":false}}')
+
+    platform.ready("mcpinstallation", "sleepy")
+    platform.run("delete", "mcpinstallation", "sleepy", "-n", TENANT)

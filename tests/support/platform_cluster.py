@@ -1,0 +1,76 @@
+"""The whole platform in a cluster that runs pods: the chart and the quickstart, as a user would have them."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cluster_access import Node
+from wharfinger_crds import names
+
+SYSTEM, SERVERS, TENANT = "wharfinger-system", "wharfinger-servers", "quickstart"
+SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class PlatformCluster:
+    """kubectl, and questions that tests ask."""
+
+    node: Node
+
+    def run(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        """Return what kubectl prints; fail with what it says."""
+        command = [str(self.node.kubectl), "--kubeconfig", str(self.node.kubeconfig), *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=120)
+        assert not check or done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """Return an object or a list; empty where it is not there."""
+        text = self.run("get", "--ignore-not-found", "-o", "json", *arguments)
+        found: dict[str, Any] = json.loads(text) if text else {}
+        return found
+
+    def apply(self, *manifests: dict[str, Any]) -> None:
+        """Apply manifests as a user would."""
+        self.run("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}))
+
+    def until(self, condition: Callable[[], Any], seconds: float = SECONDS, explain: Callable[[], str] = str) -> Any:
+        """Return the condition's value as soon as it is true; fail with `explain` when it is not within `seconds`."""
+        deadline = time.monotonic() + seconds
+        while not (value := condition()):
+            assert time.monotonic() < deadline, explain()
+            time.sleep(0.2)
+        return value
+
+    def ready(self, kind: str, name: str, namespace: str = TENANT, seconds: float = SECONDS) -> dict[str, Any]:
+        """Wait until an object is Ready, and return it."""
+
+        def is_ready() -> dict[str, Any] | None:
+            found = self.get(f"{kind}.{names.GROUP}", name, "-n", namespace)
+            conditions = found.get("status", {}).get("conditions", [])
+            settled = any(
+                c["type"] == "Ready" and c["status"] == "True" and c["observedGeneration"] == found["metadata"]["generation"]
+                for c in conditions
+            )
+            return found if settled else None
+
+        return self.until(
+            is_ready, seconds, lambda: self.run("get", f"{kind}.{names.GROUP}", name, "-n", namespace, "-o", "yaml", check=False)
+        )
+
+    def reaches(self, deployment: str, host: str, port: int, namespace: str = SERVERS) -> bool:
+        """Tell whether a pod of the deployment can open a TCP connection."""
+        code = f"import socket; socket.create_connection(({host!r}, {port}), 2)"
+        command = ["exec", "-n", namespace, f"deployment/{deployment}", "--", "python", "-c", code]
+        done = subprocess.run(
+            [str(self.node.kubectl), "--kubeconfig", str(self.node.kubeconfig), *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0 or "Error" in done.stderr or "timed out" in done.stderr, done.stderr
+        return done.returncode == 0
