@@ -1,0 +1,1 @@
+"""The gateway: MCP in, MCP out, nothing unpermitted."""

@@ -1,0 +1,89 @@
+"""The process: what runs in it, when it is ready, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from wharfinger_cluster.client import Cluster
+from wharfinger_cluster.login import Login
+from wharfinger_gateway.audit import AuditLog
+from wharfinger_gateway.current import Current
+from wharfinger_gateway.pipeline import Pipeline
+from wharfinger_gateway.settings import Address, Settings
+from wharfinger_gateway.telemetry import Telemetry
+from wharfinger_gateway.upstreams import Upstreams
+from wharfinger_gateway.watch import Watch
+from wharfinger_gateway.web import mcp_server, probe_server
+from wharfinger_mcp.http_client import HttpClient
+
+_log = logging.getLogger(__name__)
+
+
+async def run(settings: Settings, login: Login) -> None:
+    """Serve until SIGTERM or SIGINT, then let calls end.
+
+    Raises SettingsError (`wharfinger_crds.settings`) where the platform settings are unusable at the start, OSError where an address
+    cannot be listened on.
+    """
+    stop = stop_signal()
+    async with Cluster(login) as cluster:
+        current = Current()
+        async with serving(settings, current, stop) as (telemetry, upstreams):
+            watch = Watch(cluster, settings.system_namespace or login.namespace, current, telemetry, upstreams.keep)
+            telemetry.watch_age(watch.age)
+            watching = asyncio.create_task(watch.run())
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait((watching, stopping), return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if watching.done():
+                watching.result()
+        watching.cancel()
+        await asyncio.wait((watching,))
+
+
+def stop_signal() -> asyncio.Event:
+    """Return the event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+@asynccontextmanager
+async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> AsyncIterator[tuple[Telemetry, Upstreams]]:
+    """Serve what is in force; at the end stop accepting, and wait for calls as long as the settings allow.
+
+    Ready means: there is a snapshot, and `stop` is not set. An API server out of reach changes nothing about that.
+    """
+    audit = AuditLog(sys.stdout.buffer)
+    telemetry = Telemetry(audit.write)
+    upstreams = Upstreams(HttpClient())
+    pipeline = Pipeline(current, upstreams, telemetry, loopback=settings.listen.loopback)
+    sweeping = asyncio.create_task(upstreams.sweep())
+    probe = probe_server(lambda: current.snapshot is not None and not stop.is_set(), telemetry.registry)
+    probes = await _listen("probes", probe, settings.probe_listen)
+    clients = await _listen("clients", mcp_server(pipeline.serve), settings.listen, settings.drain_seconds)
+    try:
+        yield telemetry, upstreams
+    finally:
+        await clients.cleanup()
+        sweeping.cancel()
+        await upstreams.close()
+        await probes.cleanup()
+        audit.flush()
+
+
+async def _listen(whom: str, server: web.Server, address: Address, drain_seconds: float = 0.0) -> web.ServerRunner:
+    runner = web.ServerRunner(server, shutdown_timeout=drain_seconds)
+    await runner.setup()
+    await web.TCPSite(runner, address.host, address.port).start()
+    for host, port, *_ in runner.addresses:
+        _log.info("listening for %s on %s port %s", whom, host, port)
+    return runner

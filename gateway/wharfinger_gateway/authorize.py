@@ -1,0 +1,46 @@
+"""Whether the caller may use the gateway at all. Pure; asked at every request.
+
+Invariants: permission is a value, `Permit`, without which nothing is listed or forwarded. Unknown and forbidden are one answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wharfinger_gateway.principal import Principal
+from wharfinger_gateway.refusals import Reason, Refusal
+from wharfinger_gateway.snapshot import Gateway, Snapshot, Visibility
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The caller may use the gateway, for this request."""
+
+    principal: Principal
+    gateway: Gateway
+    snapshot: Snapshot
+
+
+def authorize(principal: Principal, gateway_id: str, snapshot: Snapshot) -> Permit | Refusal:
+    """Return the permit to use the gateway of that id, or why there is none."""
+    gateway = snapshot.gateways.get(gateway_id)
+    if gateway is None:
+        return Refusal(Reason.GATEWAY_UNKNOWN)
+    if not gateway.bearer_tokens:
+        return Refusal(Reason.DOOR_CLOSED)
+    if principal.gateways is not None and gateway_id not in principal.gateways:
+        return Refusal(Reason.TOKEN_OF_ANOTHER_GATEWAY)
+    if not sees(principal, gateway.visibility):
+        return Refusal(Reason.GATEWAY_HIDDEN)
+    return Permit(principal, gateway, snapshot)
+
+
+def sees(principal: Principal, visibility: Visibility) -> bool:
+    """Tell whether the caller is among those whom the visibility names."""
+    match visibility.scope:
+        case "Org":
+            return True
+        case "Team":
+            return not principal.teams.isdisjoint(visibility.teams)
+        case "Personal":
+            return principal.kind == "user" and principal.user == visibility.owner

@@ -1,0 +1,21 @@
+"""What is in force now. A request reads it once; the watch replaces it."""
+
+from __future__ import annotations
+
+from wharfinger_gateway.snapshot import EMPTY, Snapshot, Tokens
+
+
+class Current:
+    """The snapshot and the tokens in force."""
+
+    def __init__(self) -> None:
+        self.snapshot: Snapshot | None = None
+        """None until the cluster has been read once."""
+        self.tokens: Tokens = EMPTY
+
+    def publish(self, snapshot: Snapshot) -> bool:
+        """Put a snapshot in force; tell whether it differs from the one that was."""
+        if snapshot == self.snapshot:
+            return False
+        self.snapshot = snapshot
+        return True

@@ -1,0 +1,105 @@
+"""One permitted call to one server: what is sent, and what its answer means.
+
+Invariants: nothing of the client's HTTP request goes upstream. What does is made here: the tool's own name, the client's params, the
+connection's headers and those of the protocol. A call is sent once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from wharfinger_gateway.authorize import Permit
+from wharfinger_gateway.catalog import Listed
+from wharfinger_gateway.refusals import Reason, Refusal
+from wharfinger_gateway.resolve import Choice
+from wharfinger_gateway.upstreams import Upstreams
+from wharfinger_mcp import jsonrpc
+from wharfinger_mcp.errors import BusyError, NotSentError, RefusedError, TimedOutError, UpstreamError
+from wharfinger_mcp.jsonrpc import Params, Response
+from wharfinger_mcp.param_header import headers_for
+from wharfinger_mcp.upstream import CallLimits
+
+_log = logging.getLogger(__name__)
+
+_NOT_PASSED_ON: Final = frozenset({"task"})
+_PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - a member's name
+
+
+class _Peek(msgspec.Struct, rename="camel"):
+    """What of a CallToolResult decides anything here."""
+
+    is_error: bool | None = None
+    result_type: str | None = None
+
+
+_peek = msgspec.json.Decoder(_Peek)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The server's answer."""
+
+    response: Response
+    is_error: bool
+    """The tool failed, by the server's own word."""
+
+
+async def forward(permit: Permit, choice: Choice, listed: Listed, params: Params, upstreams: Upstreams) -> Served | Refusal:
+    """Send the call to the chosen installation and return what it says."""
+    try:
+        upstream, headers = upstreams.of(choice.installation, permit.principal)
+        headers = {**headers, **_param_headers(listed, params)}
+        response = await upstream.call("tools/call", _outgoing(params, listed), headers, CallLimits(seconds=permit.gateway.call_timeout))
+    except UpstreamError as error:
+        _log.warning("call of %s at installation %s: %s", listed.tool.name, choice.installation.path, error.message)
+        return Refusal(_reason(error))
+    if response.error is not None:
+        return Served(response, is_error=True)
+    return _served(response)
+
+
+def _served(response: Response) -> Served | Refusal:
+    try:
+        peek = _peek.decode(response.result or b"")
+    except (msgspec.DecodeError, RecursionError):
+        return Refusal(Reason.UPSTREAM_FAILED)
+    if peek.result_type not in (None, "complete"):
+        return Refusal(Reason.UPSTREAM_ASKS)
+    return Served(response, is_error=bool(peek.is_error))
+
+
+def _outgoing(params: Params, listed: Listed) -> Params:
+    """Return the params for the server: its own name for the tool, and without what is not passed back either."""
+    passed = {name: value for name, value in params.items() if name not in _NOT_PASSED_ON}
+    meta = jsonrpc.members(passed["_meta"]) if "_meta" in passed else None
+    if meta is not None and meta.pop(_PROGRESS_TOKEN, None) is not None:
+        passed["_meta"] = jsonrpc.raw_json(meta)
+    return jsonrpc.renamed(passed, listed.tool.name)
+
+
+def _param_headers(listed: Listed, params: Params) -> Mapping[str, str]:
+    return headers_for(listed.annotated, jsonrpc_value(params.get("arguments"))) if listed.annotated else {}
+
+
+def jsonrpc_value(raw: msgspec.Raw | None) -> object:
+    """Return the value of raw JSON that has been parsed before."""
+    return None if raw is None else msgspec.json.decode(raw)
+
+
+def _reason(error: UpstreamError) -> Reason:
+    match error:
+        case BusyError():
+            return Reason.UPSTREAM_BUSY
+        case NotSentError():
+            return Reason.UPSTREAM_UNREACHABLE
+        case TimedOutError():
+            return Reason.UPSTREAM_TIMEOUT
+        case RefusedError() if error.status in (401, 403):
+            return Reason.UPSTREAM_REFUSED
+        case _:
+            return Reason.UPSTREAM_FAILED

@@ -1,0 +1,37 @@
+"""Clients of the revision without a handshake (2026-07-28): discovery, and what every result says beside its contents. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from wharfinger_gateway.server_info import CAPABILITIES, server_info
+from wharfinger_gateway.snapshot import Gateway
+from wharfinger_mcp import envelope, jsonrpc, revision
+
+PRIVATE: Final[Mapping[str, Any]] = {"ttlMs": 0, "cacheScope": "private"}
+"""Caching hints: what a caller sees depends on who he is, and may change at once."""
+
+
+def discover_result(gateway: Gateway) -> Mapping[str, Any]:
+    """Return the DiscoverResult."""
+    return {"supportedVersions": list(revision.SUPPORTED), "capabilities": CAPABILITIES, **PRIVATE, **_common(gateway, {})}
+
+
+def list_result(gateway: Gateway, definitions: msgspec.Raw) -> Mapping[str, Any]:
+    """Return the ListToolsResult."""
+    return {"tools": definitions, **PRIVATE, **_common(gateway, {})}
+
+
+def completed(gateway: Gateway, result: msgspec.Raw) -> msgspec.Raw:
+    """Return a server's result, of whatever revision, as one of this gateway; what is not understood stays byte for byte."""
+    members = jsonrpc.members(result) or {}
+    meta = jsonrpc.members(members["_meta"]) if "_meta" in members else None
+    kind = {"resultType": members["resultType"]} if "resultType" in members else {}
+    return jsonrpc.raw_json({**members, **_common(gateway, meta or {}), **kind})
+
+
+def _common(gateway: Gateway, meta: Mapping[str, Any]) -> dict[str, Any]:
+    return {"resultType": "complete", "_meta": {**meta, envelope.SERVER_INFO_KEY: server_info(gateway)}}

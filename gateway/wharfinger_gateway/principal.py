@@ -1,0 +1,39 @@
+"""Who calls: one value, whatever door he came through.
+
+Invariants: a principal is made for one request and kept for none; what it may do is decided anew each time. It holds no token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+PrincipalKind = Literal["user", "team", "organization"]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller whose credential was accepted."""
+
+    kind: PrincipalKind
+    user: str | None
+    """`<identity provider>:<user>`; None for a team or the organization."""
+    teams: frozenset[str]
+    """A user's teams as of this request; a team token's one team."""
+    credential: str
+    """Kind and name of the object that the credential is recorded in, for the audit record."""
+    gateways: frozenset[str] | None = None
+    """Ids of the gateways that the credential counts for; None: all."""
+
+    @property
+    def subject(self) -> str:
+        """The caller in words: the same for all credentials of one user, team or organization."""
+        if self.kind == "user":
+            return f"user {self.user}"
+        return f"team {','.join(sorted(self.teams))}" if self.kind == "team" else "organization"
+
+    @property
+    def digest(self) -> str:
+        """A short digest of the subject, to bind sessions to it."""
+        return hashlib.sha256(self.subject.encode()).hexdigest()[:32]

@@ -1,0 +1,170 @@
+"""Manifests of the cluster to values, one object at a time. Pure.
+
+Invariants: nothing is raised for an object that cannot be used: it becomes a `Refused` with the reason, and no reason repeats a value.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+from pydantic import ValidationError
+
+from wharfinger_crds import names
+from wharfinger_crds.base import Object
+from wharfinger_crds.connection import Connection, MalformedConnectionError, read_connection
+from wharfinger_crds.environment import Environment
+from wharfinger_crds.gateway import Gateway
+from wharfinger_crds.grants import NamespaceGrants, grants_of
+from wharfinger_crds.installation import Installation
+from wharfinger_crds.registry_entry import RegistryEntry
+from wharfinger_crds.settings import Settings, SettingsError, read_settings
+from wharfinger_crds.token import Token
+from wharfinger_crds.tool_definitions import definitions_hash
+from wharfinger_gateway.snapshot import Refused, Tool
+
+MIN_ROOT_KEY: Final = 32
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConnection:
+    """A connection and the name of its Secret."""
+
+    secret: str
+    connection: Connection = field(repr=False)
+    fingerprint: str = field(repr=False)
+    """Changes with anything that a request to the server is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolList:
+    """Tool definitions and the hash of their document."""
+
+    hash: str
+    tools: tuple[Tool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A namespace and what it may hold."""
+
+    name: str
+    grants: NamespaceGrants
+
+
+@dataclass(frozen=True, slots=True)
+class RootKey:
+    """What all keys of the gateway are derived from."""
+
+    key: bytes = field(repr=False)
+
+
+_MODELS: Final[Mapping[str, type[Object]]] = {
+    "McpGateway": Gateway,
+    "McpInstallation": Installation,
+    "McpRegistryEntry": RegistryEntry,
+    "Environment": Environment,
+    "McpToken": Token,
+}
+_METADATA: Final = frozenset({"name", "namespace", "uid", "creationTimestamp"})
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+_tool_documents = msgspec.json.Decoder(list[msgspec.Raw])
+_tool_name = msgspec.json.Decoder(_Named)
+
+
+def read(manifest: Manifest) -> object | Refused:
+    """Return what an object of the cluster says: a model of one of our kinds, or one of the values above."""
+    name = manifest["metadata"]["name"]
+    match manifest["kind"]:
+        case "Namespace":
+            return _namespace(manifest)
+        case "Secret":
+            return _root_key(manifest) if name == names.ROOT_KEY_SECRET else _connection(manifest)
+        case "ConfigMap":
+            return _settings(manifest) if name == names.SETTINGS_CONFIGMAP else _tools(manifest)
+        case kind:
+            return _object(_MODELS[kind], manifest)
+
+
+def _object(model: type[Object], manifest: Manifest) -> Object | Refused:
+    """Return the object without its status and whatever else changes by itself."""
+    metadata = {name: value for name, value in manifest["metadata"].items() if name in _METADATA}
+    try:
+        return model.parse({"metadata": metadata, "spec": manifest.get("spec")})
+    except ValidationError as error:
+        fields = sorted({".".join(str(part) for part in e["loc"]) for e in error.errors(include_input=False, include_url=False)})
+        return _refused(
+            manifest, f"does not fit its schema at {', '.join(fields)}; is the CustomResourceDefinition older than the gateway?"
+        )
+
+
+def _namespace(manifest: Manifest) -> Namespace:
+    """Return the grants of a namespace; one that is being deleted still has them."""
+    metadata = manifest["metadata"]
+    return Namespace(metadata["name"], grants_of(metadata.get("annotations") or {}))
+
+
+def _connection(manifest: Manifest) -> StoredConnection | Refused:
+    """Return the connection in a Secret."""
+    text = _decoded(manifest, names.CONNECTION_KEY)
+    if text is None:
+        return _refused(manifest, f"has no {names.CONNECTION_KEY}")
+    try:
+        connection = read_connection(text)
+    except MalformedConnectionError as error:
+        return _refused(manifest, str(error))
+    request = connection.model_copy(update={"tools_hash": None}).text()
+    return StoredConnection(manifest["metadata"]["name"], connection, hashlib.sha256(request.encode()).hexdigest())
+
+
+def _tools(manifest: Manifest) -> ToolList | Refused:
+    """Return the tool definitions in a ConfigMap, whose name must be that of their hash."""
+    text = (manifest.get("data") or {}).get(names.TOOLS_KEY, "")
+    digest = definitions_hash(text)
+    if manifest["metadata"]["name"] != names.tools_name(digest):
+        return _refused(manifest, f"is not named by the hash of its {names.TOOLS_KEY}, which would be {names.tools_name(digest)}")
+    try:
+        documents = [bytes(raw) for raw in _tool_documents.decode(text)]
+        tools = [Tool(_tool_name.decode(document).name, document) for document in documents]
+    except (msgspec.DecodeError, RecursionError):
+        return _refused(manifest, f"its {names.TOOLS_KEY} is not a JSON list of tools with names")
+    return ToolList(digest, tuple(sorted(tools, key=lambda tool: tool.name)))
+
+
+def _root_key(manifest: Manifest) -> RootKey | Refused:
+    """Return the root key in its Secret."""
+    key = _decoded(manifest, names.ROOT_KEY)
+    if key is None or len(key) < MIN_ROOT_KEY:
+        return _refused(manifest, f"has no {names.ROOT_KEY} of at least {MIN_ROOT_KEY} bytes")
+    return RootKey(key)
+
+
+def _settings(manifest: Manifest) -> Settings | Refused:
+    """Return the platform settings in their ConfigMap."""
+    try:
+        return read_settings((manifest.get("data") or {}).get(names.SETTINGS_KEY, ""))
+    except SettingsError as error:
+        return _refused(manifest, str(error))
+
+
+def _decoded(manifest: Manifest, key: str) -> bytes | None:
+    try:
+        return base64.b64decode((manifest.get("data") or {})[key], validate=True)
+    except (KeyError, binascii.Error, ValueError):
+        return None
+
+
+def _refused(manifest: Manifest, reason: str) -> Refused:
+    metadata = manifest["metadata"]
+    return Refused(manifest.get("kind", "object"), metadata.get("namespace", ""), metadata["name"], reason)

@@ -1,0 +1,155 @@
+"""Every way to say no, one row each: HTTP status, JSON-RPC code, form and words.
+
+Invariants: rows that must look alike to a caller share one `_Row`, so the bytes cannot differ; the reason tells them apart in metrics
+only. What happens after the tool was found is said as a tool result with `isError`, because clients show that to the model, which can
+then tell the person what to do (a JSON-RPC error ends in the client's log; MCP 2025-11-25, "tools: error handling"). Everything before
+is a JSON-RPC error. No message repeats a credential or a server's own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal
+
+from wharfinger_mcp.jsonrpc import Id
+from wharfinger_mcp.revision import Rejection
+
+
+class Reason(StrEnum):
+    """Why; the value of the metrics' `reason` label."""
+
+    TOKEN_MISSING = "token_missing"  # noqa: S105 - a reason
+    TOKEN_MALFORMED = "token_malformed"  # noqa: S105 - a reason
+    TOKEN_UNKNOWN = "token_unknown"  # noqa: S105 - a reason
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a reason
+    TOKEN_DISABLED = "token_disabled"  # noqa: S105 - a reason
+    ORIGIN_FORBIDDEN = "origin_forbidden"
+    HOST_FORBIDDEN = "host_forbidden"
+    PATH_UNKNOWN = "path_unknown"
+    GATEWAY_UNKNOWN = "gateway_unknown"
+    GATEWAY_HIDDEN = "gateway_hidden"
+    TOKEN_OF_ANOTHER_GATEWAY = "token_of_another_gateway"  # noqa: S105 - a reason
+    DOOR_CLOSED = "door_closed"
+    VERB_UNKNOWN = "verb_unknown"
+    TOO_LARGE = "too_large"
+    BODY_INCOMPLETE = "body_incomplete"
+    SESSION_MISSING = "session_missing"
+    SESSION_UNKNOWN = "session_unknown"
+    PROTOCOL = "protocol"
+    METHOD_UNKNOWN = "method_unknown"
+    PARAMS_INVALID = "params_invalid"
+    TOOL_UNKNOWN = "tool_unknown"
+    INSTALLATION_MISSING = "installation_missing"
+    INSTALLATION_NEEDED = "installation_needed"
+    SUBJECT_NEEDED = "subject_needed"
+    INSTALLATION_SUSPENDED = "installation_suspended"
+    UPSTREAM_UNREACHABLE = "upstream_unreachable"
+    UPSTREAM_TIMEOUT = "upstream_timeout"
+    UPSTREAM_REFUSED = "upstream_refused"
+    UPSTREAM_FAILED = "upstream_failed"
+    UPSTREAM_BUSY = "upstream_busy"
+    UPSTREAM_ASKS = "upstream_asks"
+    NOT_READY = "not_ready"
+    INTERNAL = "internal"
+
+
+Form = Literal["http", "error", "result"]
+"""`http`: the whole request is refused. `error`: a JSON-RPC error for its id. `result`: a tool result with `isError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    form: Form
+    status: int
+    """HTTP status; for `error` that of the 2026-07-28 revision, older ones say 200."""
+    code: int
+    message: str
+
+
+_UNAUTHORIZED: Final = _Row("http", 401, -32001, "Unauthorized: send a valid token as Authorization: Bearer")
+_FORBIDDEN: Final = _Row("http", 403, -32003, "Forbidden: Origin or Host is not this gateway's")
+_NOT_FOUND: Final = _Row("http", 404, -32004, "Not found")
+
+_TABLE: Final[Mapping[Reason, _Row]] = {
+    Reason.TOKEN_MISSING: _UNAUTHORIZED,
+    Reason.TOKEN_MALFORMED: _UNAUTHORIZED,
+    Reason.TOKEN_UNKNOWN: _UNAUTHORIZED,
+    Reason.TOKEN_EXPIRED: _UNAUTHORIZED,
+    Reason.TOKEN_DISABLED: _UNAUTHORIZED,
+    Reason.ORIGIN_FORBIDDEN: _FORBIDDEN,
+    Reason.HOST_FORBIDDEN: _FORBIDDEN,
+    Reason.PATH_UNKNOWN: _NOT_FOUND,
+    Reason.GATEWAY_UNKNOWN: _NOT_FOUND,
+    Reason.GATEWAY_HIDDEN: _NOT_FOUND,
+    Reason.TOKEN_OF_ANOTHER_GATEWAY: _NOT_FOUND,
+    Reason.DOOR_CLOSED: _NOT_FOUND,
+    Reason.VERB_UNKNOWN: _Row("http", 405, -32005, "Method not allowed: use POST"),
+    Reason.TOO_LARGE: _Row("http", 413, -32008, "The request is larger than this gateway allows"),
+    Reason.BODY_INCOMPLETE: _Row("http", 400, -32700, "The request's body did not arrive whole"),
+    Reason.SESSION_MISSING: _Row("http", 400, -32000, "Bad request: Mcp-Session-Id is required; send initialize first"),
+    Reason.SESSION_UNKNOWN: _Row("http", 404, -32001, "Session not found: send initialize again"),
+    Reason.PROTOCOL: _Row("error", 400, -32600, "Invalid request"),
+    Reason.METHOD_UNKNOWN: _Row("error", 404, -32601, "Method not found"),
+    Reason.PARAMS_INVALID: _Row("error", 400, -32602, "Invalid params"),
+    Reason.TOOL_UNKNOWN: _Row("error", 400, -32602, "Unknown tool"),
+    Reason.INSTALLATION_MISSING: _Row("result", 200, 0, "No connection to this tool's server is available to you."),
+    Reason.INSTALLATION_NEEDED: _Row("result", 200, 0, "You have no connection to this tool's server yet. Open this link to install it:"),
+    Reason.SUBJECT_NEEDED: _Row(
+        "result", 200, 0, "This tool uses the caller's own connection, so the organization's token cannot call it: use a user's or a team's token."
+    ),
+    Reason.INSTALLATION_SUSPENDED: _Row("result", 200, 0, "The connection to this tool's server is suspended; its owner can resume it."),
+    Reason.UPSTREAM_UNREACHABLE: _Row("result", 200, 0, "The tool's server cannot be reached. The call was not carried out."),
+    Reason.UPSTREAM_TIMEOUT: _Row("result", 200, 0, "The tool's server did not answer in time. The call may have been carried out."),
+    Reason.UPSTREAM_REFUSED: _Row("result", 200, 0, "The tool's server refused the connection's credential."),
+    Reason.UPSTREAM_FAILED: _Row("result", 200, 0, "The tool's server broke off or gave no valid answer. The call may have been carried out."),
+    Reason.UPSTREAM_BUSY: _Row("result", 200, 0, "Too many calls to the tool's server are under way. The call was not carried out; try again."),
+    Reason.UPSTREAM_ASKS: _Row("result", 200, 0, "The tool's server asks for further input, which this gateway does not pass on."),
+    Reason.NOT_READY: _Row("http", 503, -32009, "The gateway is starting"),
+    Reason.INTERNAL: _Row("http", 500, -32603, "Internal error"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A no. The words are the table's unless the row is about a detail of the request itself."""
+
+    reason: Reason
+    detail: str = ""
+    """What is added to the row's message: a link, a name that the caller sent."""
+    rejection: Rejection | None = None
+    """The protocol rule that was broken, in its own words and with its own codes (PROTOCOL only)."""
+    request_id: Id | None = None
+    """The request that it answers, where that could be read."""
+
+    @classmethod
+    def of(cls, rejection: Rejection, request_id: Id | None = None) -> Refusal:
+        """Return the refusal for a broken rule of the protocol."""
+        return cls(Reason.PROTOCOL, rejection=rejection, request_id=request_id)
+
+    @property
+    def form(self) -> Form:
+        """How it is said."""
+        return _TABLE[self.reason].form
+
+    @property
+    def status(self) -> int:
+        """The HTTP status (of the newest revision)."""
+        return self.rejection.status if self.rejection else _TABLE[self.reason].status
+
+    @property
+    def code(self) -> int:
+        """The JSON-RPC code."""
+        return self.rejection.code if self.rejection else _TABLE[self.reason].code
+
+    @property
+    def message(self) -> str:
+        """What the caller reads."""
+        base = self.rejection.message if self.rejection else _TABLE[self.reason].message
+        return f"{base} {self.detail}" if self.detail else base
+
+    @property
+    def data(self) -> Mapping[str, object] | None:
+        """`error.data`."""
+        return self.rejection.data if self.rejection else None

@@ -1,0 +1,74 @@
+"""Answers to bytes: results and refusals, in the form and with the HTTP status that each era wants. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from wharfinger_gateway import modern
+from wharfinger_gateway.incoming import NO_HEADERS, Reply
+from wharfinger_gateway.refusals import Reason, Refusal
+from wharfinger_gateway.snapshot import Gateway
+from wharfinger_mcp import jsonrpc
+from wharfinger_mcp.jsonrpc import Id, Response
+from wharfinger_mcp.revision import ERROR_STATUS
+
+JSON_HEADERS: Final[Mapping[str, str]] = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+NOTHING: Final = Reply(202)
+"""To messages that want no answer."""
+ALLOWED_VERBS: Final = "POST, DELETE"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One message back."""
+
+    body: bytes
+    status: int = 200
+
+
+def result(request_id: Id, value: Mapping[str, Any] | msgspec.Raw) -> Answer:
+    """Return the answer with a result."""
+    raw = value if isinstance(value, msgspec.Raw) else jsonrpc.raw_json(value)
+    return Answer(jsonrpc.response_bytes(request_id, Response(request_id, raw)))
+
+
+def served(request_id: Id, response: Response, gateway: Gateway, *, is_modern: bool) -> Answer:
+    """Return a server's answer as this gateway's."""
+    if response.error is not None:
+        return Answer(jsonrpc.response_bytes(request_id, response), ERROR_STATUS.get(response.error.code, 200) if is_modern else 200)
+    completed = modern.completed(gateway, response.result or msgspec.Raw(b"{}")) if is_modern else response.result
+    return Answer(jsonrpc.response_bytes(request_id, Response(request_id, completed)))
+
+
+def refused(request_id: Id, refusal: Refusal, gateway: Gateway, *, is_modern: bool) -> Answer:
+    """Return a refusal of one message."""
+    if refusal.form == "result":
+        text = {"content": [{"type": "text", "text": refusal.message}], "isError": True}
+        return result(request_id, modern.completed(gateway, jsonrpc.raw_json(text)) if is_modern else text)
+    status = refusal.status if is_modern or refusal.form == "http" else 200
+    return Answer(jsonrpc.error_bytes(request_id, refusal.code, refusal.message, refusal.data), status)
+
+
+def refused_whole(refusal: Refusal) -> Reply:
+    """Return the refusal of a whole HTTP request."""
+    headers = dict(JSON_HEADERS)
+    if refusal.status == 401:
+        # RFC 6750 §3: without a token in the request no error code.
+        headers["WWW-Authenticate"] = "Bearer" if refusal.reason is Reason.TOKEN_MISSING else 'Bearer error="invalid_token"'
+    if refusal.status == 405:
+        headers["Allow"] = ALLOWED_VERBS
+    return Reply(refusal.status, jsonrpc.error_bytes(refusal.request_id, refusal.code, refusal.message, refusal.data), headers)
+
+
+def answered(answer: Answer, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
+    """Return the reply to one request."""
+    return Reply(answer.status, answer.body, {**JSON_HEADERS, **headers})
+
+
+def batch_answered(answers: Sequence[Answer]) -> Reply:
+    """Return the reply to several messages in one body (2025-03-26)."""
+    return Reply(200, b"[" + b",".join(answer.body for answer in answers) + b"]", JSON_HEADERS) if answers else NOTHING

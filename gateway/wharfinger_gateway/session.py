@@ -1,0 +1,74 @@
+"""Session ids of legacy clients: sealed tokens instead of state, so that any replica serves any session.
+
+An id is `<contents>.<HMAC-SHA-256>`, both base64url, visible ASCII as the specification wants (2025-11-25, transports, "session
+management"). Its contents are not secret; the seal keeps them true. A session is not authentication: the caller is identified at every
+request, and an id of another caller or another gateway is no id.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+MAX_LENGTH: Final = 1024
+CLOCK_SKEW: Final = 300
+"""Seconds by which replicas' clocks may differ."""
+
+
+class Session(msgspec.Struct, frozen=True, array_like=True):
+    """What `initialize` agreed on."""
+
+    gateway: str
+    principal: str
+    """Digest of the caller's subject."""
+    version: str
+    """The negotiated revision."""
+    issued_at: int
+    """Seconds since the epoch."""
+    nonce: str
+    """Random, so that two sessions differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Writes and reads session ids under one key; the key is in no repr."""
+
+    _key: bytes
+
+    def __repr__(self) -> str:
+        return "Seal()"
+
+    def seal(self, session: Session) -> str:
+        """Return the id of a session."""
+        contents = _text(msgspec.json.encode(session))
+        return f"{contents}.{_text(self._mac(contents))}"
+
+    def open(self, text: str, now: float) -> Session | None:
+        """Return the session of an id; None where the id is not one of ours, or comes from the future."""
+        contents, _, mac = text.partition(".")
+        if len(text) > MAX_LENGTH or not text.isascii() or not hmac.compare_digest(mac, _text(self._mac(contents))):
+            return None
+        try:
+            session = msgspec.json.decode(base64.urlsafe_b64decode(contents + "=" * (-len(contents) % 4)), type=Session)
+        except (binascii.Error, ValueError, msgspec.DecodeError):
+            return None
+        return session if session.issued_at <= now + CLOCK_SKEW else None
+
+    def _mac(self, contents: str) -> bytes:
+        return hmac.digest(self._key, contents.encode(), hashlib.sha256)
+
+
+def session_key(root_key: bytes) -> bytes:
+    """Return the key for session ids, derived from the root key (HKDF with one block, RFC 5869; the root key is uniformly random)."""
+    extracted = hmac.digest(b"wharfinger", root_key, hashlib.sha256)
+    return hmac.digest(extracted, b"gateway session id v1\x01", hashlib.sha256)
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,79 @@
+"""Every environment variable of the gateway, its default and its meaning. What the platform does stands in the platform settings."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Names and addresses of this machine for itself."""
+
+
+class SettingsError(ValueError):
+    """A variable has no usable value; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        return self.host in LOOPBACK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How this process runs."""
+
+    system_namespace: str
+    """WHARFINGER_NAMESPACE: the system namespace (default: the pod's own, or the kubeconfig context's)."""
+    listen: Address
+    """WHARFINGER_LISTEN: HOST:PORT for MCP clients (default: 0.0.0.0:8080)."""
+    probe_listen: Address
+    """WHARFINGER_PROBE_LISTEN: HOST:PORT for /livez, /readyz and /metrics (default: 0.0.0.0:8081)."""
+    drain_seconds: int
+    """WHARFINGER_DRAIN_SECONDS: how long calls may go on after SIGTERM (default: 30)."""
+    log_level: str
+    """WHARFINGER_LOG_LEVEL: DEBUG, INFO, WARNING or ERROR (default: INFO)."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+        """Return the settings.
+
+        Raises SettingsError naming the variable that has no usable value.
+        """
+        level = environ.get("WHARFINGER_LOG_LEVEL", "INFO").upper()
+        if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise SettingsError(f"WHARFINGER_LOG_LEVEL={level!r} is none of DEBUG, INFO, WARNING, ERROR")
+        seconds = environ.get("WHARFINGER_DRAIN_SECONDS", "30")
+        if not seconds.isascii() or not seconds.isdigit() or int(seconds) > 3600:
+            raise SettingsError(f"WHARFINGER_DRAIN_SECONDS={seconds!r} is not a number from 0 to 3600")
+        return cls(
+            system_namespace=environ.get("WHARFINGER_NAMESPACE", ""),
+            listen=_address("WHARFINGER_LISTEN", environ.get("WHARFINGER_LISTEN", "0.0.0.0:8080")),
+            probe_listen=_address("WHARFINGER_PROBE_LISTEN", environ.get("WHARFINGER_PROBE_LISTEN", "0.0.0.0:8081")),
+            drain_seconds=int(seconds),
+            log_level=level,
+        )
+
+
+def _address(name: str, text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise SettingsError(f"{name}={text!r} is not HOST:PORT such as 0.0.0.0:8080 or [::]:8080")
+    return Address(host, int(port))
+
+
+def description() -> str:
+    """Return what `--help` says about the variables: the texts above."""
+    documented = re.findall(r'"""(WHARFINGER_[A-Z_]+): (.+?)\."""', inspect.getsource(Settings))
+    return "\n".join(["environment variables:", *(f"  {name}\n      {meaning}" for name, meaning in documented)])

@@ -1,0 +1,94 @@
+"""The servers behind the gateway, as each principal sees them.
+
+Invariants: an upstream is keyed by installation, connection and principal, so that neither a session nor a credential is shared between
+two callers. One is dropped when its connection changes or its installation goes; a call that is under way on it ends by itself. Their
+number is bounded: the one unused longest makes room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+from wharfinger_gateway.principal import Principal
+from wharfinger_gateway.server_info import VERSION
+from wharfinger_gateway.snapshot import Installation, Snapshot
+from wharfinger_mcp.endpoint import parse_endpoint
+from wharfinger_mcp.envelope import Identity
+from wharfinger_mcp.http_client import HttpClient
+from wharfinger_mcp.upstream import Upstream
+
+MAX_UPSTREAMS: Final = 10_000
+IDLE_SECONDS: Final = 1800.0
+SWEEP_SECONDS: Final = 60.0
+CLOSE_SECONDS: Final = 2.0
+
+Key = tuple[str, str, str]
+"""The installation's uid, the connection's fingerprint, the principal's subject."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    upstream: Upstream
+    headers: dict[str, str] = field(repr=False)
+    used_at: float
+
+
+class Upstreams:
+    """Every upstream of the process, over one pool of connections. Belongs to one event loop."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+        self._identity = Identity("wharfinger-gateway", VERSION)
+        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def of(self, installation: Installation, principal: Principal) -> tuple[Upstream, dict[str, str]]:
+        """Return the upstream for a caller's use of an installation, and the headers to send.
+
+        Raises MisconfiguredError where the connection's URL is none.
+        """
+        key = installation.uid, installation.fingerprint, principal.subject
+        kept = self._kept.get(key)
+        if kept is None:
+            endpoint = parse_endpoint(installation.connection.url)
+            headers = {header.name: header.value for header in installation.connection.headers}
+            kept = self._kept[key] = _Kept(Upstream(self._client, endpoint, self._identity), headers, 0.0)
+            if len(self._kept) > MAX_UPSTREAMS:
+                self._end(next(iter(self._kept)))
+        kept.used_at = asyncio.get_running_loop().time()
+        self._kept.move_to_end(key)
+        return kept.upstream, kept.headers
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Drop what the snapshot does not name any more; its sessions die with their servers or credentials."""
+        named = {(one.uid, one.fingerprint) for one in snapshot.installations.values()}
+        for key in [key for key in self._kept if key[:2] not in named]:
+            del self._kept[key]
+
+    async def sweep(self) -> None:
+        """End sessions that nobody used for half an hour, until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            oldest_kept = asyncio.get_running_loop().time() - IDLE_SECONDS
+            for key in [key for key, kept in self._kept.items() if kept.used_at < oldest_kept]:
+                self._end(key)
+
+    async def close(self) -> None:
+        """End every session, as far as servers listen within two seconds, and close the connections."""
+        for key in tuple(self._kept):
+            self._end(key)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=CLOSE_SECONDS)
+        await self._client.close()
+
+    def _end(self, key: Key) -> None:
+        kept = self._kept.pop(key)
+        task = asyncio.create_task(kept.upstream.close(kept.headers))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)

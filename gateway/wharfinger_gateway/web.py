@@ -1,0 +1,83 @@
+"""The HTTP server's edge: aiohttp's requests to ours, and our replies back. Nothing is decided here but how long a body may take.
+
+aiohttp's low-level server is used, without router and middlewares: there is one endpoint, and each layer costs time at every call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import StreamReader, web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from wharfinger_gateway.incoming import Incoming, ReadBody, Reply
+from wharfinger_gateway.refusals import Reason, Refusal
+
+BODY_SECONDS: Final = 30.0
+KEEPALIVE_SECONDS: Final = 75.0
+"""More than the 60 s after which common load balancers let go of an idle connection, so that it is they who close it."""
+
+# aiohttp logs every malformed request with a traceback that quotes it, Authorization included; what fails in our own code is logged
+# where it is caught.
+_silent = logging.getLogger(f"{__name__}.silent")
+_silent.disabled = True
+
+# Instead of aiohttp's own, which tells versions.
+_SERVER: Final = {"Server": "wharfinger"}
+
+Serve = Callable[[Incoming], Awaitable[Reply]]
+
+
+def mcp_server(serve: Serve) -> web.Server:
+    """Return the server for MCP clients."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        path, _, _ = request.raw_path.partition("?")
+        reply = await serve(Incoming(request.method, path, request.headers, _reader(request)))
+        return web.Response(status=reply.status, body=reply.body, headers={**reply.headers, **_SERVER})
+
+    return web.Server(handle, access_log=None, auto_decompress=False, keepalive_timeout=KEEPALIVE_SECONDS, logger=_silent)
+
+
+def probe_server(ready: Callable[[], bool], registry: CollectorRegistry) -> web.Server:
+    """Return the server for the kubelet and for Prometheus."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        match request.path:
+            case "/livez":
+                return web.Response(text="ok")
+            case "/readyz":
+                return web.Response(text="ok") if ready() else web.Response(status=503, text="not ready")
+            case "/metrics":
+                return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+            case _:
+                return web.Response(status=404, text="not found")
+
+    return web.Server(handle, access_log=None, logger=_silent)
+
+
+def _reader(request: web.BaseRequest) -> ReadBody:
+    async def read(limit: int) -> bytes | Refusal:
+        if (request.content_length or 0) > limit:
+            return Refusal(Reason.TOO_LARGE)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await _bounded(request.content, limit)
+        except (TimeoutError, web.PayloadAccessError, ConnectionError):
+            return Refusal(Reason.BODY_INCOMPLETE)
+
+    return read
+
+
+async def _bounded(content: StreamReader, limit: int) -> bytes | Refusal:
+    pieces, size = [], 0
+    async for piece in content.iter_any():
+        size += len(piece)
+        if size > limit:
+            return Refusal(Reason.TOO_LARGE)
+        pieces.append(piece)
+    return b"".join(pieces)

@@ -1,0 +1,3 @@
+module wharfinger.dev/local/pause
+
+go 1.26.0

@@ -1,0 +1,29 @@
+"""The gateway's process over manifests instead of a cluster: `python gateway_offline.py MANIFESTS`, JSON, one a line.
+
+Everything but the watch is the real program: settings from the environment, both listeners, signals, draining, audit.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+from gateway_world import current_of
+from wharfinger_gateway.app import serving, stop_signal
+from wharfinger_gateway.settings import Settings
+
+
+async def main(lines: list[str]) -> None:
+    """Serve until SIGTERM."""
+    settings = Settings.from_environment(os.environ)
+    logging.basicConfig(level=settings.log_level, stream=sys.stderr)
+    stop = stop_signal()
+    current = current_of(json.loads(line) for line in lines)
+    async with serving(settings, current, stop):
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]).read_text().splitlines()))

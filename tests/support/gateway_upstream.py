@@ -1,0 +1,121 @@
+"""A small MCP server on the loopback interface, of either era, that remembers every HTTP request it got."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from aiohttp import web
+
+MODERN = "2026-07-28"
+Json = dict[str, Any]
+EraName = Literal["legacy", "modern"]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One HTTP request."""
+
+    verb: str
+    headers: list[tuple[str, str]]
+    message: Json
+
+    @property
+    def method(self) -> str:
+        """The JSON-RPC method."""
+        return str(self.message.get("method", ""))
+
+    def header(self, name: str) -> list[str]:
+        """Return the values of a header."""
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+
+@dataclass
+class UpstreamServer:
+    """What was asked, and how tools behave: `behaviour` maps a tool's name to its result, a JSON-RPC error, or an HTTP status."""
+
+    era: EraName
+    url: str = ""
+    requests: list[Recorded] = field(default_factory=list)
+    behaviour: dict[str, Json | int] = field(default_factory=dict)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    """Calls of the tool `wait` are answered once it is set."""
+    _sessions: set[str] = field(default_factory=set)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def calls(self) -> list[Recorded]:
+        """Return the tools/call requests."""
+        return [one for one in self.requests if one.method == "tools/call"]
+
+    def forget_sessions(self) -> None:
+        """Behave as after a restart."""
+        self._sessions.clear()
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer one request."""
+        body = await request.read()
+        message = json.loads(body) if body else {}
+        self.requests.append(Recorded(request.method, list(request.headers.items()), message))
+        if request.method == "DELETE":
+            self._sessions.discard(request.headers.get("Mcp-Session-Id", ""))
+            return web.Response(status=204)
+        if "id" not in message:
+            return web.Response(status=202)
+        return await (self._modern(message) if self.era == "modern" else self._legacy(request, message))
+
+    async def _modern(self, message: Json) -> web.Response:
+        if message["method"] == "server/discover":
+            return _result(message, {"resultType": "complete", "supportedVersions": [MODERN], "capabilities": {"tools": {}}})
+        return await self._call(message, {"resultType": "complete"})
+
+    async def _legacy(self, request: web.Request, message: Json) -> web.Response:
+        if message["method"] == "initialize":
+            session = f"session-{next(self._numbers)}"
+            self._sessions.add(session)
+            info = {"name": "upstream", "version": "1"}
+            result = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": info}
+            return _result(message, result, {"Mcp-Session-Id": session})
+        if message["method"] == "server/discover":
+            error = {"code": -32601, "message": "no such method"}
+            return web.json_response({"jsonrpc": "2.0", "id": message["id"], "error": error}, status=400)
+        if request.headers.get("Mcp-Session-Id") not in self._sessions:
+            return web.Response(status=404)
+        return await self._call(message, {})
+
+    async def _call(self, message: Json, more: Json) -> web.Response:
+        name = message["params"]["name"]
+        if name == "wait":
+            await self.gate.wait()
+        behaviour = self.behaviour.get(name, {})
+        if isinstance(behaviour, int):
+            return web.Response(status=behaviour)
+        if "code" in behaviour:
+            return web.json_response({"jsonrpc": "2.0", "id": message["id"], "error": behaviour})
+        text = json.dumps(message["params"].get("arguments"))
+        return _result(message, {"content": [{"type": "text", "text": text}]} | more | behaviour)
+
+
+def _result(message: Json, result: Json, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response({"jsonrpc": "2.0", "id": message["id"], "result": result}, headers=headers)
+
+
+@contextlib.asynccontextmanager
+async def upstream_server(era: EraName = "legacy") -> AsyncIterator[UpstreamServer]:
+    """Run a server on a free port."""
+    server = UpstreamServer(era)
+    application = web.Application()
+    application.router.add_route("*", "/mcp", server.handle)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    server.url = f"http://{host}:{port}/mcp"
+    try:
+        yield server
+    finally:
+        server.gate.set()
+        await runner.cleanup()
