@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-export PYTHONPATH := tests/local:tests/support
+export PYTHONPATH := tests:tests/local:tests/support
 .DEFAULT_GOAL := help
 
 .PHONY: help setup check test bench demo demo-down cluster cluster-down cluster-status images crds golden lock clean

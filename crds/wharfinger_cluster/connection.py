@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+from aiohttp.connector import NEEDS_CLEANUP_CLOSED
 
 TOKEN_LIFETIME = 60.0
 """Seconds after which a token is read again: the kubelet replaces it long before the old one ends."""
@@ -45,7 +46,8 @@ class Login:
         kopf closes the session it was given, so it needs one of its own.
         """
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self.tls or True, limit=limit),
+            # On Pythons that need it: a TLS connection whose request was cancelled would else stay open until its peer closes it, too.
+            connector=aiohttp.TCPConnector(ssl=self.tls or True, limit=limit, enable_cleanup_closed=NEEDS_CLEANUP_CLOSED),
             headers={"User-Agent": USER_AGENT},
             middlewares=(self._authorize,),
             proxy=self.proxy or None,

@@ -18,7 +18,9 @@ class StaticAuth(Model):
     """A credential that the installation holds."""
 
     model_config = ConfigDict(
-        json_schema_extra=validations(("(has(self.as) && self.as == 'Header') == has(self.header)", "header goes with as: Header, and only with it"))
+        json_schema_extra=validations(
+            ("(has(self.as) && self.as == 'Header') == has(self.header)", "header goes with as: Header, and only with it")
+        )
     )
     value: Credential
     """Text with `${fields.NAME}`; the field should be secret."""

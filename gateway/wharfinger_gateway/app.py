@@ -81,7 +81,8 @@ async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> 
 
 
 async def _listen(whom: str, server: web.Server, address: Address, drain_seconds: float = 0.0) -> web.ServerRunner:
-    runner = web.ServerRunner(server, shutdown_timeout=drain_seconds)
+    # aiohttp waits for its connections twice in a row, as long each time.
+    runner = web.ServerRunner(server, shutdown_timeout=drain_seconds / 2)
     await runner.setup()
     await web.TCPSite(runner, address.host, address.port).start()
     for host, port, *_ in runner.addresses:

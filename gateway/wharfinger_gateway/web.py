@@ -62,8 +62,6 @@ def probe_server(ready: Callable[[], bool], registry: CollectorRegistry) -> web.
 
 def _reader(request: web.BaseRequest) -> ReadBody:
     async def read(limit: int) -> bytes | Refusal:
-        if (request.content_length or 0) > limit:
-            return Refusal(Reason.TOO_LARGE)
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 return await _bounded(request.content, limit)

@@ -40,6 +40,7 @@ async def token(admin: Login, cluster: Cluster, namespace: str) -> str:
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     async with admin.session() as session, session.post(admin.server + path, json=request) as response:
         answer = await response.json()
+    assert response.status == 201, answer
     value: str = answer["status"]["token"]
     return value
 

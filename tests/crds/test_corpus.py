@@ -23,6 +23,10 @@ def documents(path: Path) -> list[Object]:
     return [d for d in yaml.safe_load_all(path.read_text()) if d and d["kind"] in BY_KIND]
 
 
+def first_comment(path: Path) -> str:
+    return path.read_text().splitlines()[0].removeprefix("# ")
+
+
 @pytest.fixture
 async def served(crds: None, cluster: Cluster) -> AsyncIterator[Cluster]:
     yield cluster
@@ -48,8 +52,7 @@ async def test_a_sound_manifest_is_accepted_and_read_back_whole(path: Path, serv
 
 @pytest.mark.parametrize("path", sorted(TESTDATA.glob("refused/*.yaml")), ids=lambda path: path.stem)
 async def test_a_wrong_manifest_is_refused_with_the_field_and_the_rule(path: Path, served: Cluster, namespace: str) -> None:
-    expected = path.read_text().splitlines()[0].removeprefix("# ")
-    (manifest,) = documents(path)
+    expected, (manifest,) = first_comment(path), documents(path)
 
     with pytest.raises(Invalid) as caught:
         await served.create(kind_resource(BY_KIND[manifest["kind"]]), placed(manifest, namespace), dry_run=True)

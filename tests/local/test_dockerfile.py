@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from local_cluster import images
 from local_cluster.dockerfile import Stage, bases, inputs, needed, stages
 from local_cluster.layout import REPOSITORY
+from local_cluster.progress import LaunchError
 
 TEXT = """\
 # FROM nothing
@@ -61,3 +63,11 @@ def test_the_project_s_images_are_made_from_sources_and_locks_only() -> None:
 
     assert tops == {"requirements.lock", "images", "pyproject.toml", "README.md", "LICENSE", "crds", "gateway", "operator"}
     assert bases(chosen) == ("python:3.11-slim-bookworm",)
+
+
+def test_without_docker_a_dockerfile_on_another_base_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM alpine:3.20\n")
+    monkeypatch.setattr(images, "docker_runs", lambda: False)
+
+    with pytest.raises(LaunchError, match=r"starts from alpine:3\.20"):
+        images.build_recipe(images.Recipe("localhost/x:dev", tmp_path / "Dockerfile", tmp_path))

@@ -15,15 +15,15 @@ def entry(name: str, **hosted: Any) -> dict[str, Any]:
     return {"apiVersion": names.API_VERSION, "kind": "McpRegistryEntry", "metadata": {"name": name}, "spec": spec}
 
 
-def installation(name: str, entry_name: str) -> dict[str, Any]:
-    spec = {"entryRef": {"name": entry_name}, "owner": {"team": "quickstart"}}
+def installation(name: str, entry_name: str, **values: str) -> dict[str, Any]:
+    spec = {"entryRef": {"name": entry_name}, "owner": {"team": "quickstart"}, "values": values}
     return {"apiVersion": names.API_VERSION, "kind": "McpInstallation", "metadata": {"name": name, "namespace": TENANT}, "spec": spec}
 
 
 def caused(platform: PlatformCluster, name: str) -> list[str]:
     selector = f"{names.INSTALLATION_NAMESPACE}={TENANT},{names.INSTALLATION_NAME}={name}"
     kinds = "deployments,replicasets,pods,services,endpointslices,networkpolicies,serviceaccounts,secrets,configmaps"
-    found = platform.get(kinds, "-A", "-l", selector)["items"]
+    found = platform.get(kinds, "-A", "-l", selector).get("items", [])
     return sorted(f"{o['kind']}/{o['metadata']['namespace']}/{o['metadata']['name']}" for o in found)
 
 
@@ -48,7 +48,8 @@ def test_a_stdio_server_runs_in_an_image_without_glibc_and_python(image: str, pr
 
 
 def test_deleting_an_installation_removes_every_object_that_it_caused(platform: PlatformCluster) -> None:
-    platform.apply(installation("passing", "time"))
+    # The time server's definitions name its time zone: with that of installation `time`, both share one ConfigMap.
+    platform.apply(installation("passing", "time", timezone="Europe/Berlin"))
     found = platform.ready("mcpinstallation", "passing")
     definitions = names.tools_name(found["status"]["tools"]["hash"])
     assert len(caused(platform, "passing")) >= 8

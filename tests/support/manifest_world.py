@@ -31,7 +31,9 @@ def installation_world(documents: Sequence[Manifest], settings: Settings = SETTI
     found["metadata"].setdefault("generation", 1)
     installation = Installation.parse(found)
     namespace = installation.metadata.namespace
-    tenant = next((n["metadata"] for n in _of_kind(documents, "Namespace") if n["metadata"]["name"] == namespace), {"name": namespace})
+    tenant: dict[str, Any] = next(
+        (n["metadata"] for n in _of_kind(documents, "Namespace") if n["metadata"]["name"] == namespace), {"name": namespace}
+    )
     entries = {e["metadata"]["name"]: RegistryEntry.parse(e) for e in _of_kind(documents, "McpRegistryEntry")}
     return InstallationWorld(
         namespace=namespace,

@@ -57,9 +57,10 @@ class PlatformCluster:
             )
             return found if settled else None
 
-        return self.until(
+        settled_object: dict[str, Any] = self.until(
             is_ready, seconds, lambda: self.run("get", f"{kind}.{names.GROUP}", name, "-n", namespace, "-o", "yaml", check=False)
         )
+        return settled_object
 
     def reaches(self, deployment: str, host: str, port: int, namespace: str = SERVERS) -> bool:
         """Tell whether a pod of the deployment can open a TCP connection."""

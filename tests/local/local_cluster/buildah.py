@@ -20,7 +20,7 @@ MOUNT = "/run/wharfinger-build"
 CA = "/etc/ssl/certs/ca-certificates.crt"
 MOST_IMAGES = 150
 BUILD_SECONDS = 30 * 60
-PYTHON = "docker.io/library/python:3.11-slim-bookworm"
+BASE = "python:3.11-slim-bookworm"
 SUITE = "bookworm"
 VARIANT = "apt"
 BASE_PACKAGES = "python3,python3-pip,python3-venv,ca-certificates,netbase,tzdata"
@@ -126,7 +126,7 @@ def _ensure_base() -> None:
         container = buildah("from", "scratch").strip()
         buildah("add", container, str(tar), "/")
         buildah("config", *(f"--env={e}" for e in ENVIRONMENT), "--cmd=python3", f"--label={label}", container)
-        buildah("commit", "--rm", "--quiet", container, PYTHON)
+        buildah("commit", "--rm", "--quiet", container, f"docker.io/library/{BASE}")
 
 
 def _bootstrap(target: Path) -> None:

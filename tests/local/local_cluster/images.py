@@ -78,6 +78,8 @@ def build_recipe(recipe: Recipe) -> Path:
         raise LaunchError(f"{recipe.file} has no stage {recipe.target or ''}") from None
     inputs = dockerfile.inputs(chosen, recipe.context)
     by_docker = docker_runs()
+    if not by_docker and (other := set(dockerfile.bases(chosen)) - {buildah.BASE}):
+        raise LaunchError(f"{recipe.file} starts from {', '.join(sorted(other))}: without a Docker engine there is only {buildah.BASE}")
     key = cache.key([
         recipe.name, text, recipe.target or "", "docker" if by_docker else buildah.base_key(),
         *(part for path in inputs for part in (path.as_posix(), (recipe.context / path).read_bytes())),
@@ -102,16 +104,25 @@ def docker_runs() -> bool:
         return False
 
 
+def loaded() -> tuple[Image, ...]:
+    """The images that were put into the local node's store and whose archives are still in the cache."""
+    try:
+        record: dict[str, str] = json.loads(LOADED.read_text())
+    except (OSError, ValueError):
+        return ()
+    return tuple(i for name, file in record.items() if (i := Image(name, cache.folder() / file)).archive.exists())
+
+
 def load(images: Iterable[Image]) -> tuple[str, ...]:
     """Put images into the local node's store, those apart that it has; returns the names of those that it had not."""
-    loaded: dict[str, str] = json.loads(LOADED.read_text()) if LOADED.exists() else {}
+    there = {image.name: image.archive.name for image in loaded()}
     news = []
     for image in images:
-        if loaded.get(image.name) == image.archive.name:
+        if there.get(image.name) == image.archive.name:
             continue
         containerd.load(image.archive)
-        loaded[image.name] = image.archive.name
-        LOADED.write_text(json.dumps(loaded, indent=1))
+        there[image.name] = image.archive.name
+        LOADED.write_text(json.dumps(there, indent=1))
         news.append(image.name)
     return tuple(news)
 

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from local_cluster import api, binaries, cache, control_plane, lock, machine, node, process, state, teardown, toolchain
+from local_cluster import api, binaries, cache, control_plane, images, lock, machine, node, process, state, teardown, toolchain
 from local_cluster.layout import ADMIN_KUBECONFIG, HERE, LOGS, NODE, NODE_COMPONENTS, REPOSITORY
 from local_cluster.progress import LaunchError, say
 from local_cluster.state import Action, Decision, Found, State, Wanted
@@ -76,13 +76,15 @@ def faults(record: State) -> tuple[str, str]:
     recorded = {p.name: p for p in process.recorded()}
     ended = [name for name in record.components if name not in recorded or not process.is_alive(recorded[name])]
     cut_off = set(recorded) - set(record.components)
-    fault = next(
-        (f"{name} ended" for name in ended if name not in NODE_COMPONENTS), "" if api.is_ready() else "its API server is not ready"
-    )
+    fault = next((f"{name} ended" for name in ended if name not in NODE_COMPONENTS), "")
+    if not fault and not api.is_ready():
+        fault = "its API server is not ready"
     node_fault = next((f"{name} ended" for name in ended if name in NODE_COMPONENTS), "")
-    if not fault and record.node and not node_fault and not api.node_is_ready(NODE):
+    if not node_fault and cut_off:
+        node_fault = "the start of its node was cut off"
+    if not fault and not node_fault and record.node and not api.node_is_ready(NODE):
         node_fault = "its node is not ready"
-    return fault, node_fault or ("the start of its node was cut off" if cut_off else "")
+    return fault, node_fault
 
 
 def _carry_out(decision: Decision, wanted: Wanted, kube: Path, parts: node.Parts | None) -> State:
@@ -90,11 +92,13 @@ def _carry_out(decision: Decision, wanted: Wanted, kube: Path, parts: node.Parts
     if decision.action is Action.REUSE and record:
         return record
     kept = record if decision.action in (Action.ADD_NODE, Action.RENEW_NODE) else None
+    had = images.loaded() if kept else ()
     try:
         record = _without_node(kept, decision.why) if kept else _start_control_plane(wanted, kube, decision.why)
         if parts:
             running = node.up(kube, parts, record.address, process.recorded())
             record = replace(record, node=wanted.node, components=tuple(p.name for p in running))
+            images.load(had)  # a renewed node holds what the old one held: its pods come back
             state.write(record)
     except BaseException:
         _keep_logs()

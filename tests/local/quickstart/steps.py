@@ -93,7 +93,7 @@ def install(cluster: Node) -> None:
     """Install or upgrade the chart with the example's values, and wait until both programs run. Raises DemoError."""
     # The tag is always `dev`, so a newer image would not roll the pods by itself.
     built = images.build(IMAGES[:1])[0].archive.name if cluster.how != "named" else ""
-    values = ["-f", EXAMPLE / "helm/values.yaml", "--set", f"podAnnotations.image={built}"]
+    values: list[str | Path] = ["-f", EXAMPLE / "helm/values.yaml", "--set", f"podAnnotations.image={built}"]
     run(cluster, [cluster.helm, "upgrade", "--install", "wharfinger", CHART, "-n", SYSTEM, "--create-namespace", *values])
     for program in ("wharfinger-operator", "wharfinger-gateway"):
         rolled_out(cluster, program)

@@ -1,6 +1,7 @@
 """What the operator does to a real API server."""
 
 import signal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -186,7 +187,7 @@ async def test_the_second_default_environment_is_a_condition_on_both(platform: P
         )
     try:
         for suffix in ("a", "b"):
-            await until(lambda name=f"default-{platform.mark}-{suffix}": _ready_is(platform, name, "ManyDefaults"))
+            await until(partial(_ready_is, platform, f"default-{platform.mark}-{suffix}", "ManyDefaults"))
     finally:
         for suffix in ("a", "b"):
             await platform.cluster.delete(kind_resource(ENVIRONMENT), f"default-{platform.mark}-{suffix}")
