@@ -1,19 +1,42 @@
-"""What tests against a real API server start from: the server, an open client, a namespace of their own.
+"""What tests start from: golden files; a real API server, an open client, a namespace of their own, our CRDs.
 
 Imports are in the fixtures, so that pure tests neither need nor load what talks to a cluster.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+import golden as golden_files
 
 if TYPE_CHECKING:
     from wharfinger_cluster.client import Cluster
     from wharfinger_cluster.connection import Login
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew instead of comparing")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case" in metafunc.fixturenames:
+        found = golden_files.cases(str(metafunc.module.__file__))
+        metafunc.parametrize("case", found, ids=[one.name.removesuffix(".in.yaml") for one in found])
+
+
+@pytest.fixture
+def golden(case: Path, pytestconfig: pytest.Config) -> golden_files.Golden:
+    def compare(actual: Any) -> None:
+        golden_files.compare(case, actual, update=bool(pytestconfig.getoption("--update-golden")))
+
+    return compare
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +73,12 @@ async def namespace(cluster: Cluster) -> AsyncIterator[str]:
     await cluster.create(NAMESPACE, {"metadata": {"name": name}})
     yield name
     await cluster.delete(NAMESPACE, name)
+
+
+@pytest.fixture(scope="session")
+def crds(control_plane: str) -> None:
+    """Our CRDs, served; in a thread, since the loops of the tests are not running yet and a session outlives them."""
+    from served_crds import serve_crds  # noqa: PLC0415
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, serve_crds(control_plane)).result()

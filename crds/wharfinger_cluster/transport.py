@@ -110,12 +110,7 @@ class Transport:
                 with _translated(call):
                     answer = await response.read()
                 raise refusal(str(call), call.resource, status, answer, response.headers)
-            try:
-                yield _chunks(call, response)
-            finally:
-                # Nobody reads the rest: closing gracefully would keep the connection until the API server says good-bye, too.
-                if response.connection and response.connection.transport:
-                    response.connection.transport.abort()
+            yield _chunks(call, response)
 
     async def _exchange(self, call: Call, body: Object | None) -> Object:
         content = None if body is None else msgspec.json.encode(body)

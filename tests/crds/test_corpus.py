@@ -42,7 +42,8 @@ async def test_a_sound_manifest_is_accepted_and_read_back_whole(path: Path, serv
     for manifest in documents(path):
         kind = BY_KIND[manifest["kind"]]
 
-        stored = await served.create(kind_resource(kind), placed(manifest, namespace), dry_run=True)
+        own_name = {**manifest, "metadata": {"name": f"corpus-{manifest['metadata']['name']}"}}
+        stored = await served.create(kind_resource(kind), placed(own_name, namespace), dry_run=True)
 
         model = kind.model.parse(stored)
         assert model.spec.manifest() == kind.model.parse(manifest).spec.manifest()  # type: ignore[attr-defined]

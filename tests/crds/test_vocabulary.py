@@ -1,5 +1,7 @@
 """The pure parts of the vocabulary: names, durations, tokens, conditions, grants, tool selection."""
 
+import fnmatch
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from wharfinger_crds.gateway import ToolAssignment
 from wharfinger_crds.grants import grants_of
 from wharfinger_crds.installation import Owner
 from wharfinger_crds.token import ALPHABET, is_token, token_hash, token_text
-from wharfinger_crds.tool_selection import missing_tools, selected_tools
+from wharfinger_crds.tool_selection import matches, missing_tools, selected_tools
 from wharfinger_crds.visibility import GatewayVisibility
 
 labels = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?", fullmatch=True)
@@ -129,6 +131,11 @@ def test_tools_are_chosen_by_exact_name_or_star(include: tuple[str, ...], exclud
     assignment = ToolAssignment.model_validate({"installationRef": {"name": "x"}, "include": include, "exclude": exclude})
 
     assert selected_tools(assignment, ("search", "get_b", "get_a")) == expected
+
+
+@given(st.lists(st.sampled_from(["a", "b", "ab", "*"]), max_size=6), st.text(alphabet="ab", max_size=8))
+def test_a_pattern_matches_what_a_shell_would(parts: list[str], name: str) -> None:
+    assert matches(name, "".join(parts)) == fnmatch.fnmatchcase(name, "".join(parts))
 
 
 def test_an_included_name_that_the_server_lacks_is_reported_and_a_pattern_is_not() -> None:

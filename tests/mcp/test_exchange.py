@@ -37,7 +37,6 @@ ANSWERS: dict[str, tuple[Reply, type[UpstreamError]]] = {
 
 
 @both_eras
-@pytest.mark.requirement("GW-14")
 @pytest.mark.parametrize("case", ANSWERS)
 async def test_a_failed_call_is_sent_once_and_its_error_holds_no_secret(client: HttpClient, http: Http, modern: bool, case: str) -> None:
     reply, expected = ANSWERS[case]

@@ -106,7 +106,6 @@ async def test_an_unusable_answer_is_an_error_and_ends_the_connection(
     await asyncio.wait_for(server.ended.wait(), 5)
 
 
-@pytest.mark.requirement("GW-14")
 @pytest.mark.parametrize(
     "answer",
     [
@@ -142,7 +141,6 @@ async def test_a_server_that_dies_amid_a_call_gets_it_once(client: HttpClient, t
     assert requests == before + 1
 
 
-@pytest.mark.requirement("GW-14")
 async def test_a_connection_that_the_server_closed_is_noticed_before_anything_is_sent_on_it(client: HttpClient) -> None:
     """The server closes while the event loop is held, so only the kernel knows when the next request comes."""
     listener = socket.create_server(("127.0.0.1", 0))

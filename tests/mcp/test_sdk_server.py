@@ -125,7 +125,6 @@ async def test_a_slow_tool_is_left_and_the_next_call_served(upstream: Upstream) 
 
 
 @pytest.mark.parametrize("variant", ["stateful-sse", "stateful-json"])
-@pytest.mark.requirement("GW-14")
 async def test_a_forgotten_session_is_made_anew(client: HttpClient, upstream: Upstream) -> None:
     first = await upstream.open(NO_CREDENTIAL)
     ended = Upstream(client, upstream._endpoint, IDENTITY)

@@ -15,7 +15,6 @@ from wharfinger_mcp.http_client import HttpClient
 
 
 @both_eras
-@pytest.mark.requirement("GW-14")
 async def test_a_call_is_one_request_once_the_server_is_known(client: HttpClient, http: Http, modern: bool) -> None:
     server = RecordingServer(modern)
     upstream = await made(server, client, http)
@@ -109,7 +108,6 @@ async def test_a_caller_that_goes_away_does_not_take_the_handshake_with_it(clien
     assert server.count()["initialize"] == 1
 
 
-@pytest.mark.requirement("GW-14")
 async def test_a_forgotten_session_is_made_anew_once_for_all_callers_and_each_call_arrives(client: HttpClient, http: Http) -> None:
     server = RecordingServer()
     upstream = await made(server, client, http)

@@ -173,7 +173,5 @@ class FaultyProxy:
                     await response.write(chunk)
             finally:
                 self._open.discard(response)
-                if answer.connection and answer.connection.transport:
-                    answer.connection.transport.abort()
             await response.write_eof()
             return response

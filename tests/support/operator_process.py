@@ -14,7 +14,9 @@ from pathlib import Path
 import aiohttp
 
 from wharfinger_cluster.client import Cluster
-from wharfinger_cluster.resource import CONFIG_MAP, NAMESPACE
+from wharfinger_cluster.errors import NotFound
+from wharfinger_cluster.kubeconfig import from_kubeconfig
+from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, NAMESPACE, POD, Scope
 from wharfinger_crds import names
 
 WRITES = ("create", "apply", "patch", "update", "delete")
@@ -107,3 +109,18 @@ async def start_operator(kubeconfig: str, system: str, log: Path) -> OperatorPro
             sys.executable, "-m", "wharfinger_operator", "--kubeconfig", kubeconfig, env=environment, stdout=output, stderr=output
         )
     return OperatorProcess(process, port, log)
+
+
+async def scale_installed_operator(kubeconfig: str, replicas: int) -> int:
+    """Scale the operator of an installed chart, wait until its pods are gone or there, and return how many there were wanted before."""
+    async with Cluster(await from_kubeconfig(kubeconfig)) as cluster, asyncio.timeout(90):
+        try:
+            found = await cluster.get(DEPLOYMENT, "wharfinger-operator", "wharfinger-system")
+        except NotFound:
+            return 0
+        await cluster.patch(DEPLOYMENT, "wharfinger-operator", {"spec": {"replicas": replicas}}, "wharfinger-system")
+        pods = Scope("wharfinger-system", labels="app.kubernetes.io/component=operator")
+        while len(await cluster.list(POD, pods)) != replicas:  # noqa: ASYNC110 - asked, because a test needs no informer for one answer
+            await asyncio.sleep(0.2)
+        before: int = found["spec"]["replicas"]
+        return before

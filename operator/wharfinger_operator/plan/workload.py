@@ -138,6 +138,8 @@ def _container(server: Server) -> dict[str, Any]:
         ]
         port = names.SERVER_PORT
         probes: dict[str, Any] = {
+            # Endpoints learn of the end a moment after the bridge does, which stops accepting at once.
+            "lifecycle": {"preStop": {"sleep": {"seconds": 3}}},
             # A server that was asked for packages first may take minutes; the bridge itself is up at once.
             "readinessProbe": {
                 "httpGet": {"path": "/readyz", "port": "mcp"},
