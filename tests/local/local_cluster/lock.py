@@ -7,6 +7,7 @@
 Both are flock(2) locks, which the kernel drops with their process; a file left behind means nothing.
 """
 
+import atexit
 import fcntl
 import json
 import os
@@ -54,6 +55,7 @@ def use() -> None:
         raise LaunchError(f"{file.name} is locked by another process")
     _write(file, " ".join(["python", *sys.orig_argv[1:]])[:LONGEST_NAME])
     _held.append(file)
+    atexit.register(file.close)
 
 
 def users() -> tuple[str, ...]:
