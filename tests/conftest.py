@@ -26,7 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "case" in metafunc.fixturenames:
+    own = any("case" in str(mark.args[0]) for mark in metafunc.definition.iter_markers("parametrize"))
+    if "case" in metafunc.fixturenames and not own:
         found = golden_files.cases(str(metafunc.module.__file__))
         metafunc.parametrize("case", found, ids=[one.name.removesuffix(".in.yaml") for one in found])
 

@@ -1,14 +1,15 @@
 """The steps of the demo, in order; each fails with its reason."""
 
 import asyncio
+import os
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster_access import Node, Unavailable, node
-from local_cluster import images
+from cluster_access import NAMED, Node, Unavailable, node
+from local_cluster import images, state
 from quickstart.call import Called, call_both
 from quickstart.forward import forwarded
 from quickstart.progress import DemoError, Watched, follow
@@ -53,7 +54,10 @@ def up() -> None:
 
 def down() -> None:
     """Take away what `up` brought, the local cluster too; what is gone already is no fault. Raises DemoError."""
-    cluster = node(())
+    if not os.environ.get(NAMED) and not images.docker_runs() and state.read() is None:
+        print("nothing is up")
+        return
+    cluster = node()
     if isinstance(cluster, Unavailable):
         raise DemoError(f"there is no cluster: {cluster.reason}")
     with step("kubectl delete -f examples/01-quickstart"):

@@ -1,0 +1,48 @@
+"""MCP Inspector, the official debugging client, through a running gateway."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway_process import GatewayProcess
+from gateway_world import ALICE
+from node_tools import NodeTools
+
+ERAS = ("legacy", "modern")
+
+
+async def inspect(tools: NodeTools, running: GatewayProcess, home: Path, token: str, *arguments: str) -> tuple[int, str, str]:
+    url = f"{running.url}/v1/mcp/dev.tools"
+    options = ("--cli", url, "--transport", "http", "--format", "json", "--stored-auth-only", "--header", f"Authorization: Bearer {token}")
+    done = await asyncio.to_thread(tools.run, "mcp-inspector", *options, *arguments, home=home)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.requirement("GW-2")
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_inspector_lists_the_tools(era: str, tools: NodeTools, running: GatewayProcess, tmp_path: Path) -> None:
+    code, out, err = await inspect(tools, running, tmp_path, ALICE, "--protocol-era", era, "--method", "tools/list")
+
+    assert code == 0, err
+    assert "t__test_simple_text" in [tool["name"] for tool in json.loads(out)["result"]["tools"]]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_inspector_calls_a_tool(era: str, tools: NodeTools, running: GatewayProcess, tmp_path: Path) -> None:
+    call = ("--method", "tools/call", "--tool-name", "t__test_simple_text")
+    code, out, err = await inspect(tools, running, tmp_path, ALICE, "--protocol-era", era, *call)
+
+    assert code == 0, err
+    assert "This is a simple text response for testing." in out
+
+
+@pytest.mark.requirement("AUT-4")
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_inspector_is_told_that_it_must_log_in(era: str, tools: NodeTools, running: GatewayProcess, tmp_path: Path) -> None:
+    needs_login = 3
+
+    code, _, err = await inspect(tools, running, tmp_path, "wrong", "--protocol-era", era, "--method", "tools/list")
+
+    assert code == needs_login, err
