@@ -98,7 +98,11 @@ def install(cluster: Node) -> None:
     # The tag is always `dev`, so a newer image would not roll the pods by itself.
     built = images.build(IMAGES[:1])[0].archive.name if cluster.how != "named" else ""
     values: list[str | Path] = ["-f", EXAMPLE / "helm/values.yaml", "--set", f"podAnnotations.image={built}"]
-    run(cluster, [cluster.helm, "upgrade", "--install", "wharfinger", CHART, "-n", SYSTEM, "--create-namespace", *values])
+    # Whoever scaled a Deployment by hand owns its replicas since; the demo's are the values'.
+    run(
+        cluster,
+        [cluster.helm, "upgrade", "--install", "wharfinger", CHART, "-n", SYSTEM, "--create-namespace", "--force-conflicts", *values],
+    )
     for program in ("wharfinger-operator", "wharfinger-gateway"):
         rolled_out(cluster, program)
 
