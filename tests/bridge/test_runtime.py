@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge_process import OPERATOR, TESTDATA, TOKEN, Start, bridge
+from local_cluster import packages
 from wharfinger_bridge.command import bridge_command, python_command
 from wharfinger_bridge.install import install
 
@@ -30,6 +31,7 @@ def runtime(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def static_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    packages.ensure(packages.COMPILER)
     program = tmp_path_factory.mktemp("static") / "server"
     subprocess.run(["gcc", "-static", "-O1", "-o", str(program), str(TESTDATA / "static_server.c")], check=True)
     return program
@@ -68,19 +70,6 @@ async def test_it_serves_a_static_program_in_a_root_with_nothing_else(root: Path
         assert inherited >= {f"{name}={value}" for name, value in image.items()}
         running.terminate()
         assert await asyncio.wait_for(running.process.wait(), 20) == 0
-
-
-@pytest.mark.requirement("ORC-2")
-async def test_it_starts_in_less_than_a_second(runtime: Path, start: Start) -> None:
-    loop = asyncio.get_running_loop()
-    times = []
-    for _ in range(3):
-        began = loop.time()
-        running = await start("--exit-at-start", "0", prefix=python_command(str(runtime)), ready=False)
-        times.append(loop.time() - began)
-        running.terminate()
-        await running.process.wait()
-    assert min(times) < 1.0
 
 
 async def test_a_python_server_is_untouched_by_the_bridges_python(runtime: Path, start: Start) -> None:

@@ -19,6 +19,9 @@ NODE = {
 }
 IMAGES = {"mmdebstrap": "mmdebstrap", "buildah": "buildah", "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg"}
 
+COMPILER = {"gcc": "gcc", "libc6-dev": "/usr/include/stdio.h"}
+"""What tests compile a static program with."""
+
 
 def missing(wanted: Mapping[str, str], found: Callable[[str], str | None]) -> tuple[str, ...]:
     """The packages whose program (a name on the path, or a file) is not there."""
