@@ -98,10 +98,22 @@ def install(cluster: Node) -> None:
     # The tag is always `dev`, so a newer image would not roll the pods by itself.
     built = images.build(IMAGES[:1])[0].archive.name if cluster.how != "named" else ""
     values: list[str | Path] = ["-f", EXAMPLE / "helm/values.yaml", "--set", f"podAnnotations.image={built}"]
-    # Whoever scaled a Deployment by hand owns its replicas since; the demo's are the values'.
+    # CRDs may be there without Helm, and whoever scaled a Deployment by hand owns its replicas since: both are the demo's here.
     run(
         cluster,
-        [cluster.helm, "upgrade", "--install", "wharfinger", CHART, "-n", SYSTEM, "--create-namespace", "--force-conflicts", *values],
+        [
+            cluster.helm,
+            "upgrade",
+            "--install",
+            "wharfinger",
+            CHART,
+            "-n",
+            SYSTEM,
+            "--create-namespace",
+            "--take-ownership",
+            "--force-conflicts",
+            *values,
+        ],
     )
     for program in ("wharfinger-operator", "wharfinger-gateway"):
         rolled_out(cluster, program)

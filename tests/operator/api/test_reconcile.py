@@ -116,9 +116,12 @@ async def test_an_unsettled_object_is_in_progress_for_kstatus(platform: Platform
     assert found
 
     assert kstatus(found) == "InProgress"
-    entry = await platform.get(REGISTRY_ENTRY, f"entry-{platform.mark}")
-    assert entry
-    assert kstatus(entry) == "Current"
+
+    async def entry_is_current() -> bool:
+        entry = await platform.get(REGISTRY_ENTRY, f"entry-{platform.mark}")
+        return entry is not None and kstatus(entry) == "Current"
+
+    await until(entry_is_current)
 
 
 def kstatus(found: dict[str, Any]) -> str:
