@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.errors import NotFound
@@ -111,7 +111,7 @@ class Reconciler:
         except NotFound:
             return False
         self.observer.own.take(INSTALLATION, None, found)
-        return self.observer.own.get(INSTALLATION, name, namespace) is not None or bool(found)
+        return True
 
     def _ask(self, world: InstallationWorld, plan: InstallationPlan) -> None:
         """Let the server be asked for its tools while it is there to answer."""
@@ -159,6 +159,3 @@ class Reconciler:
                 ready.status,
                 ready.reason,
             )
-
-
-RECONCILED: Final = (INSTALLATION, REGISTRY_ENTRY, ENVIRONMENT, GATEWAY, TOKEN)
