@@ -100,7 +100,8 @@ def address() -> str | None:
             pass
     for link in _ip("-4", "address", "show", "scope", "global", "up"):
         for entry in link.get("addr_info", ()):
-            return str(entry["local"])
+            if "local" in entry:  # iproute2 prints an empty object for each address that the filter left out
+                return str(entry["local"])
     return None
 
 

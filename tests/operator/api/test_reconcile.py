@@ -24,7 +24,11 @@ async def test_an_installation_becomes_a_workload_and_a_connection(platform: Pla
     ready = await until(lambda: platform.ready(INSTALLATION, "time"))
 
     assert (ready["status"], ready["reason"]) == ("False", "Progressing")
-    assert (await platform.ready(ENVIRONMENT, f"env-{platform.mark}"))["status"] == "True"
+
+    async def environment_is_ready() -> bool:
+        return (await platform.ready(ENVIRONMENT, f"env-{platform.mark}")).get("status") == "True"
+
+    await until(environment_is_ready)
 
 
 async def test_deleting_an_installation_removes_all_that_it_caused_in_every_namespace(
