@@ -45,6 +45,8 @@ NAMESPACE_NOT_ALLOWED: Final = "NamespaceNotAllowed"
 NAMESPACE_NOT_TENANT: Final = "NamespaceNotTenant"
 OWNER_NOT_GRANTED: Final = "OwnerNotGranted"
 IMAGE_NOT_ALLOWED: Final = "ImageNotAllowed"
+OVERRIDE_NOT_ALLOWED: Final = "OverrideNotAllowed"
+POD_NOT_HARDENED: Final = "PodNotHardened"
 UNKNOWN_FIELD: Final = "UnknownField"
 FIELD_MISSING: Final = "FieldMissing"
 FIELD_INVALID: Final = "FieldInvalid"
@@ -90,6 +92,8 @@ STALLED_REASONS: Final = frozenset(
         FIELD_INVALID,
         FIELD_MISSING,
         IMAGE_NOT_ALLOWED,
+        OVERRIDE_NOT_ALLOWED,
+        POD_NOT_HARDENED,
         ENVIRONMENT_NOT_ALLOWED,
     }
 )

@@ -8,7 +8,9 @@ from typing import Final
 from wharfinger_crds import conditions as c
 from wharfinger_crds.duration import seconds
 from wharfinger_crds.registry_entry import RegistryEntry, RegistryEntrySpec, Remote, SelfHosted
+from wharfinger_operator.plan.example_pod import example_problem
 from wharfinger_operator.plan.fields import is_pattern, placeholders
+from wharfinger_operator.plan.override_checks import override_problem
 
 Check = Callable[[RegistryEntrySpec], c.Finding | None]
 
@@ -46,8 +48,6 @@ def _unbuilt_hosted(hosted: SelfHosted) -> Iterator[str]:
         yield "spec.selfHosted.imagePullSecrets"
     if hosted.registry_credentials:
         yield "spec.selfHosted.registryCredentials"
-    if hosted.deployment:
-        yield "spec.selfHosted.deployment"
 
 
 def not_implemented(spec: RegistryEntrySpec) -> c.Finding | None:
@@ -138,6 +138,16 @@ def credential_twice(spec: RegistryEntrySpec) -> c.Finding | None:
     return None
 
 
+def override_not_allowed(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find a partial Deployment spec that may not be merged."""
+    return override_problem(spec.self_hosted) if spec.self_hosted else None
+
+
+def pod_not_hardened(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find an override that no installation's pod could have; an environment's defaults may still be the reason for one."""
+    return example_problem(spec.self_hosted) if spec.self_hosted and spec.self_hosted.deployment else None
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     not_implemented,
     invalid_pattern,
@@ -146,6 +156,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     secret_in_plain_sight,
     credential_for_stdio,
     credential_twice,
+    override_not_allowed,
+    pod_not_hardened,
 )
 
 

@@ -16,6 +16,7 @@ from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import HttpServer, RegistryEntry, SelfHosted
 from wharfinger_crds.tool_definitions import definitions_hash
 from wharfinger_operator.plan.fields import FieldValues, in_url, render, resolve_fields
+from wharfinger_operator.plan.hardening import hardening_problem, subject_of
 from wharfinger_operator.plan.identity import Identity, identity_of
 from wharfinger_operator.plan.installation_checks import environment_of, installation_problem, server_namespace
 from wharfinger_operator.plan.network import network_policy
@@ -61,6 +62,8 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
     connection = _connection(world, world.entry, environment, identity, fields)
     policy = (network_policy(identity, environment.spec.egress, world.dns, world.settings.namespaces.system),) if server else ()
     parts = workload(server) if server else ()
+    if problem := hardening_problem(subject_of(identity, parts)) if parts else None:
+        return InstallationPlan(None, problem, environment=environment)
     secrets = tuple(part for part in parts if part["kind"] == "Secret")
     rest = tuple(part for part in parts if part["kind"] != "Secret")
     desired = (*secrets, *policy, *rest, *_definitions(world), _connection_secret(world, identity, connection))
@@ -68,6 +71,7 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
 
 
 def _server(world: InstallationWorld, installation: Installation, identity: Identity, hosted: SelfHosted, fields: FieldValues) -> Server:
+    environment = environment_of(world)
     return Server(
         identity=identity,
         declared=hosted,
@@ -78,6 +82,7 @@ def _server(world: InstallationWorld, installation: Installation, identity: Iden
         restarted_at=installation.metadata.annotations.get(names.RESTARTED_AT),
         suspended=installation.spec.suspend,
         root_key=world.root_key,
+        pod_defaults=(world.settings.servers.pod_defaults, environment.spec.pod_defaults if environment else None),
     )
 
 

@@ -9,10 +9,12 @@ from wharfinger_crds import conditions as c
 from wharfinger_crds import names
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.installation import Installation
+from wharfinger_crds.pod_defaults import resources_problem
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings
 from wharfinger_operator.plan.egress import egress_problem
 from wharfinger_operator.plan.entry_checks import entry_problem
+from wharfinger_operator.plan.override_checks import sidecar_images
 from wharfinger_operator.world import InstallationWorld
 
 Check = Callable[[InstallationWorld, Installation], c.Finding | None]
@@ -128,7 +130,9 @@ def environment_problem(environment: Environment, settings: Settings) -> c.Findi
             c.INVALID,
             f"spec.namespace: {namespace} is none of the server namespaces of the platform settings: {', '.join(settings.namespaces.servers)}",
         )
-    unbuilt = [*(["spec.podDefaults"] if spec.pod_defaults else []), *(["spec.restricted: true"] if spec.restricted else [])]
+    if spec.pod_defaults and (problem := resources_problem(spec.pod_defaults)):
+        return _refused(c.INVALID, f"spec.podDefaults.{problem}")
+    unbuilt = ["spec.restricted: true"] if spec.restricted else []
     if unbuilt:
         return _refused(c.NOT_IMPLEMENTED, f"not implemented in this version: {'; '.join(unbuilt)}")
     return egress_problem(spec.egress)
@@ -181,6 +185,20 @@ def image_not_allowed(world: InstallationWorld, _: Installation) -> c.Finding | 
     return None
 
 
+def sidecar_not_allowed(world: InstallationWorld, _: Installation) -> c.Finding | None:
+    """Find images of sidecars that the environment does not allow."""
+    environment, hosted = environment_of(world), world.entry.spec.self_hosted if world.entry else None
+    patterns = environment.spec.allowed_images if environment else ()
+    images = sidecar_images(hosted.deployment) if hosted else ()
+    foreign = [image for image in images if patterns and not any(is_allowed_image(image, pattern) for pattern in patterns)]
+    if environment is None or not foreign:
+        return None
+    return _refused(
+        c.IMAGE_NOT_ALLOWED,
+        f"Environment {environment.metadata.name} does not allow the sidecar's image {', '.join(foreign)}; it allows: {', '.join(patterns)}",
+    )
+
+
 def is_allowed_image(image: str, pattern: str) -> bool:
     """Tell whether an image lies under `host/path/*`, or is named without regard to tag and digest."""
     if pattern.endswith("/*"):
@@ -201,6 +219,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     environment_not_accepted,
     namespace_not_allowed,
     image_not_allowed,
+    sidecar_not_allowed,
 )
 
 
