@@ -10,7 +10,7 @@ from typing import Any, Final
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.events import EventRecorder
 from wharfinger_cluster.login import Login
-from wharfinger_cluster.resource import CONFIG_MAP, NAMESPACE, SECRET, SERVICE, Object, Resource, Scope
+from wharfinger_cluster.resource import CONFIG_MAP, NAMESPACE, SERVICE, Object, Resource, Scope
 from wharfinger_cluster.workqueue import WorkQueue
 from wharfinger_crds import names
 from wharfinger_crds.base import Object as OwnObject
@@ -24,6 +24,8 @@ from wharfinger_operator.ask_server import ServerAsker
 from wharfinger_operator.configuration import Configuration
 from wharfinger_operator.copies import Copies
 from wharfinger_operator.discover import Discoverer
+from wharfinger_operator.image_lookup import ImageLookup
+from wharfinger_operator.image_registry import ImageRegistries
 from wharfinger_operator.observe import Observer
 from wharfinger_operator.own_objects import ObjectKey, OwnObjects
 from wharfinger_operator.reconcile import Reconciler
@@ -52,9 +54,11 @@ class Operator:
         self._copies = Copies(cluster, settings.namespaces, self._copy_changed, self._settings_changed)
         self._observer = Observer(self._own, self._copies, settings, b"")
         self._asker = ServerAsker(version("wharfinger"))
-        self._discoverer = Discoverer(self._asker.ask, lambda namespace, name: self.queue.add(triggers.key(INSTALLATION, namespace, name)))
+        self._discoverer = Discoverer(self._asker.ask, self._installation_changed)
         self._recorder = EventRecorder(cluster, f"{names.GROUP}/operator", configuration.identity)
-        self._reconciler = Reconciler(cluster, self._observer, self._discoverer, self._recorder)
+        self._registries = ImageRegistries()
+        self._images = ImageLookup(self._registries.entry_point, self._installation_changed)
+        self._reconciler = Reconciler(cluster, self._observer, self._discoverer, self._images, self._recorder)
 
     async def run(self) -> None:
         """Work until stopped: copies first, since nothing may be decided on half of the truth. Raises ClusterError at the start only."""
@@ -78,6 +82,8 @@ class Operator:
             await asyncio.gather(*background, return_exceptions=True)
             await self._discoverer.close()
             await self._asker.close()
+            await self._images.close()
+            await self._registries.close()
 
     def stop(self) -> None:
         """Finish what is being worked on and return from `run`."""
@@ -93,6 +99,9 @@ class Operator:
     def _add(self, keys: frozenset[Key]) -> None:
         for key in keys:
             self.queue.add(key)
+
+    def _installation_changed(self, namespace: str, name: str) -> None:
+        self.queue.add(triggers.key(INSTALLATION, namespace, name))
 
     def _own_changed(self, kind: Kind, key: ObjectKey, old: OwnObject | None, new: OwnObject | None) -> None:
         installations, gateways = self._observer.installations(), self._observer.gateways()
@@ -118,8 +127,8 @@ class Operator:
         meta = found.get("metadata", {})
         if resource == NAMESPACE:
             self._add(triggers.of_namespace(meta["name"], self._observer.installations(), self._observer.gateways()))
-        elif resource == SECRET and meta.get("labels", {}).get(names.USABLE) == "true":
-            self._add(triggers.of_secret(meta["namespace"], meta["name"], self._observer.installations()))
+        elif meta.get("labels", {}).get(names.USABLE) == "true":
+            self._usable_changed(resource.kind, meta["namespace"], meta["name"])
         elif resource == CONFIG_MAP:
             self._add(
                 frozenset(
@@ -133,6 +142,13 @@ class Operator:
             self._everything()
         else:
             self._add(triggers.of_child(found))
+
+    def _usable_changed(self, kind: str, namespace: str, name: str) -> None:
+        installations = self._observer.installations()
+        if kind == "Secret":
+            self._add(triggers.of_secret(namespace, name, installations))
+        if namespace == self._observer.settings.namespaces.catalog:
+            self._add(triggers.of_catalog(kind, name, self._own.all(REGISTRY_ENTRY).values(), installations))
 
     def _everything(self) -> None:
         for kind in (REGISTRY_ENTRY, ENVIRONMENT, INSTALLATION, GATEWAY, TOKEN):

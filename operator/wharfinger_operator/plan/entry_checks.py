@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from wharfinger_bridge.command import MOUNT_PATH, TOKEN_MOUNT_PATH
 from wharfinger_crds import conditions as c
 from wharfinger_crds.duration import seconds
 from wharfinger_crds.registry_entry import RegistryEntry, RegistryEntrySpec, Remote, SelfHosted
-from wharfinger_operator.plan.fields import is_pattern, placeholders
+from wharfinger_operator.plan.fields import is_pattern, placeholders, value_problem
+from wharfinger_operator.plan.image_reference import is_registry, parse_reference
 
+_CLOSED: Final = (MOUNT_PATH, TOKEN_MOUNT_PATH)
+"""Mounted read-only: nothing may lie below them."""
+_MOUNTED: Final = (*_CLOSED, "/tmp", "/home/mcp")  # noqa: S108 - the container's own
 Check = Callable[[RegistryEntrySpec], c.Finding | None]
 
 
@@ -36,16 +41,8 @@ def _unbuilt_remote(remote: Remote) -> Iterator[str]:
 
 
 def _unbuilt_hosted(hosted: SelfHosted) -> Iterator[str]:
-    if hosted.transport == "Stdio" and hosted.image and not hosted.command:
-        yield "spec.selfHosted.image without command, for Stdio (the image's own entry point)"
     if hosted.stdio and hosted.stdio.sessions == "PerSession":
         yield "spec.selfHosted.stdio.sessions: PerSession"
-    if any(e.value is None for e in hosted.env):
-        yield "spec.selfHosted.env[].secretKeyRef and configMapKeyRef"
-    if hosted.image_pull_secrets:
-        yield "spec.selfHosted.imagePullSecrets"
-    if hosted.registry_credentials:
-        yield "spec.selfHosted.registryCredentials"
     if hosted.deployment:
         yield "spec.selfHosted.deployment"
 
@@ -64,6 +61,50 @@ def invalid_pattern(spec: RegistryEntrySpec) -> c.Finding | None:
                 c.INVALID,
                 f"spec.fields[{field.name}].pattern is not a regular expression of RE2's syntax (no look-around, no back-references)",
             )
+    return None
+
+
+def invalid_default(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find defaults that no installation could give as a value."""
+    for field in spec.fields:
+        if field.default is not None and (problem := value_problem(field, field.default)):
+            return _refused(c.INVALID, f"spec.fields[{field.name}].default {problem}")
+    return None
+
+
+def invalid_image(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find images and registries whose names are none."""
+    if spec.self_hosted is None:
+        return None
+    if spec.self_hosted.image is not None and parse_reference(spec.self_hosted.image) is None:
+        return _refused(c.INVALID, "spec.selfHosted.image is no name of an image such as ghcr.io/acme/server:1.2 (paths are lower case)")
+    for credentials in spec.self_hosted.registry_credentials:
+        if not is_registry(credentials.server):
+            return _refused(
+                c.INVALID,
+                f"spec.selfHosted.registryCredentials[{credentials.server}].server is no host such as ghcr.io or registry.acme.dev:5000",
+            )
+    return None
+
+
+def invalid_file(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find files that would lie where something else is mounted, or nowhere."""
+    for file in spec.self_hosted.files if spec.self_hosted else ():
+        path = file.path
+        if ":" in path or {".", ".."} & set(path.split("/")):
+            return _refused(c.INVALID, f"spec.selfHosted.files[{path}]: the path has a colon, or a part . or ..")
+        taken = next((at for at in _MOUNTED if path == at or (at in _CLOSED and path.startswith(f"{at}/"))), None)
+        if taken:
+            return _refused(c.INVALID, f"spec.selfHosted.files[{path}]: {taken} is mounted by the platform: use another path")
+    return None
+
+
+def file_in_header(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find contents of files, which have line breaks, where there can be none."""
+    files = {field.name for field in spec.fields if field.type == "File"}
+    for place, template, _ in templates(spec):
+        if place.startswith(("spec.headers", "spec.auth", "spec.remote")) and (named := files.intersection(placeholders(template))):
+            return _refused(c.INVALID, f"{place} names field {min(named)} of type File, which may have line breaks: use it in env or files")
     return None
 
 
@@ -141,9 +182,13 @@ def credential_twice(spec: RegistryEntrySpec) -> c.Finding | None:
 CHECKS: Final[tuple[Check, ...]] = (
     not_implemented,
     invalid_pattern,
+    invalid_default,
+    invalid_image,
+    invalid_file,
     invalid_duration,
     unknown_field,
     secret_in_plain_sight,
+    file_in_header,
     credential_for_stdio,
     credential_twice,
 )
