@@ -19,6 +19,7 @@ BUILT: Final = {
     "ORC-1": "One Deployment a server.",
     "ORC-2": "stdio servers are safe with concurrent callers, in any image.",
     "ORC-3": "Streamable HTTP servers: Service, port and path.",
+    "ORC-4": "Private images: a pull Secret of the catalog namespace, or registry credentials.",
     "ORC-5": "Environment variables and files from fields and Secrets; rotation of a Secret rolls the pods.",
     "ORC-6": "A partial Deployment spec is merged strategically, limited to listed paths and checked after the merge.",
     "ORC-7": "Pod defaults come from the platform's Helm values, then the environment, then the entry.",

@@ -51,6 +51,9 @@ UNKNOWN_FIELD: Final = "UnknownField"
 FIELD_MISSING: Final = "FieldMissing"
 FIELD_INVALID: Final = "FieldInvalid"
 SECRET_MISSING: Final = "SecretMissing"  # noqa: S105 - a reason
+CONFIG_MAP_MISSING: Final = "ConfigMapMissing"
+PULL_SECRET_INVALID: Final = "PullSecretInvalid"  # noqa: S105 - a reason
+IMAGE_UNREADABLE: Final = "ImageUnreadable"
 SECRET_IN_PLAIN_SIGHT: Final = "SecretInPlainSight"  # noqa: S105 - a reason
 NOT_PROVEN: Final = "NotProven"
 NOT_NEEDED: Final = "NotNeeded"
@@ -91,6 +94,7 @@ STALLED_REASONS: Final = frozenset(
         UNKNOWN_FIELD,
         FIELD_INVALID,
         FIELD_MISSING,
+        PULL_SECRET_INVALID,
         IMAGE_NOT_ALLOWED,
         OVERRIDE_NOT_ALLOWED,
         POD_NOT_HARDENED,

@@ -33,6 +33,8 @@ ORGANIZATION_GRANT: Final = f"{GROUP}/organization"
 RESTARTED_AT: Final = f"{GROUP}/restartedAt"
 INPUT_HASH: Final = f"{GROUP}/input-hash"
 """On a pod template: HMAC of the Secrets' data that the pod reads, so that rotation rolls the pods."""
+IMAGE_CONFIG: Final = f"{GROUP}/image-config"
+"""On a Deployment: what the image starts by itself, as its registry said, signed."""
 
 SETTINGS_CONFIGMAP: Final = "wharfinger-settings"
 SETTINGS_KEY: Final = "settings.yaml"

@@ -40,6 +40,8 @@ class Images(Model):
     """For entries without an image."""
     bridge: Annotated[str, StringConstraints(min_length=1)]
     """Brings the stdio bridge."""
+    insecure_registries: tuple[Annotated[str, StringConstraints(max_length=253, pattern=r"^[a-z0-9.:\[\]-]+$")], ...] = ()
+    """Hosts of registries that are asked over plain HTTP, with the port; those on the loopback interface always are."""
 
 
 class Servers(Model):

@@ -64,6 +64,42 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class CatalogSecret:
+    """A Secret of the catalog namespace."""
+
+    type: str
+    data: Mapping[str, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What the entry names in the catalog namespace, as far as it is there and opted in; by name."""
+
+    secrets: Mapping[str, CatalogSecret] = field(default_factory=dict, repr=False)
+    config_maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class EntryPoint:
+    """What an image starts by itself (OCI image specification, `config`)."""
+
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    """CMD: arguments of the ENTRYPOINT, or the whole command where there is none."""
+
+
+@dataclass(frozen=True)
+class ImageAnswer:
+    """What asking a registry for an image has given."""
+
+    fingerprint: str
+    """Of the question."""
+    entry_point: EntryPoint | None
+    message: str = ""
+    """Why there is none."""
+
+
+@dataclass(frozen=True)
 class InstallationWorld:
     """What the plan of an installation looks at."""
 
@@ -79,6 +115,9 @@ class InstallationWorld:
     namespace_labels: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, repr=False)
     """Opted-in Secrets of the installation's namespace, by name."""
+    catalog: Catalog = Catalog()
+    image: ImageAnswer | None = None
+    """The answer to the question of an earlier plan, if that had one."""
     root_key: bytes = field(default=b"", repr=False)
     dns: DnsPeer = DnsPeer()
     owned: tuple[Manifest, ...] = field(default=(), repr=False)

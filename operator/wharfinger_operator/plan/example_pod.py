@@ -9,6 +9,7 @@ from wharfinger_crds.registry_entry import SelfHosted
 from wharfinger_operator.plan.fields import FieldValues
 from wharfinger_operator.plan.hardening import hardening_problem, subject_of
 from wharfinger_operator.plan.identity import Identity
+from wharfinger_operator.plan.inputs import Inputs
 from wharfinger_operator.plan.workload import Server, workload
 
 _NOBODY: Final = Identity("example", "example", "example", "example")
@@ -20,7 +21,7 @@ def example_problem(hosted: SelfHosted) -> c.Finding | None:
     server = Server(
         identity=_NOBODY,
         declared=hosted.model_copy(update={"command": hosted.command or (_IMAGE,)}),
-        fields=FieldValues({}, frozenset()),
+        inputs=Inputs(FieldValues({}, frozenset())),
         image=_IMAGE,
         bridge_image=_IMAGE,
         bridge_token="",

@@ -15,9 +15,11 @@ from wharfinger_crds.environment import Environment
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import HttpServer, RegistryEntry, SelfHosted
 from wharfinger_crds.tool_definitions import definitions_hash
-from wharfinger_operator.plan.fields import FieldValues, in_url, render, resolve_fields
+from wharfinger_operator.plan.entry_point import ImageQuestion, Unknown
+from wharfinger_operator.plan.fields import FieldValues, in_url, render
 from wharfinger_operator.plan.hardening import hardening_problem, subject_of
 from wharfinger_operator.plan.identity import Identity, identity_of
+from wharfinger_operator.plan.inputs import Inputs, resolve_inputs
 from wharfinger_operator.plan.installation_checks import environment_of, installation_problem, server_namespace
 from wharfinger_operator.plan.network import network_policy
 from wharfinger_operator.plan.workload import Server, bridge_token, workload
@@ -40,6 +42,8 @@ class InstallationPlan:
     identity: Identity | None = None
     image: str = ""
     connection: Connection | None = field(default=None, repr=False)
+    question: ImageQuestion | None = None
+    """What a registry must be asked before there can be more of a plan."""
 
 
 def plan_installation(world: InstallationWorld) -> InstallationPlan:
@@ -53,13 +57,13 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
         accepted = problem or c.true(c.ACCEPTED)
         return InstallationPlan(() if accepted.reason in REVOKED else None, accepted, environment=environment)
     accepted = c.true(c.ACCEPTED)
-    fields = resolve_fields(world.entry.spec.fields, installation.spec, world.secrets)
-    if isinstance(fields, c.Finding):
-        return InstallationPlan(None, accepted, fields, environment)
     identity = identity_of(installation, server_namespace(environment, world.settings))
+    inputs = resolve_inputs(world, installation, world.entry, identity)
+    if isinstance(inputs, Unknown):
+        return InstallationPlan(None, accepted, inputs.finding, environment, question=inputs.question)
     hosted = world.entry.spec.self_hosted
-    server = _server(world, installation, identity, hosted, fields) if hosted else None
-    connection = _connection(world, world.entry, environment, identity, fields)
+    server = _server(world, installation, identity, hosted, inputs) if hosted else None
+    connection = _connection(world, world.entry, environment, identity, inputs.fields)
     policy = (network_policy(identity, environment.spec.egress, world.dns, world.settings.namespaces.system),) if server else ()
     parts = workload(server) if server else ()
     if problem := hardening_problem(subject_of(identity, parts)) if parts else None:
@@ -70,12 +74,12 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
     return InstallationPlan(desired, accepted, c.true(c.VALUES_RESOLVED), environment, identity, server.image if server else "", connection)
 
 
-def _server(world: InstallationWorld, installation: Installation, identity: Identity, hosted: SelfHosted, fields: FieldValues) -> Server:
+def _server(world: InstallationWorld, installation: Installation, identity: Identity, hosted: SelfHosted, inputs: Inputs) -> Server:
     environment = environment_of(world)
     return Server(
         identity=identity,
         declared=hosted,
-        fields=fields,
+        inputs=inputs,
         image=hosted.image or world.settings.images.base,
         bridge_image=world.settings.images.bridge,
         bridge_token=bridge_token(world.root_key, identity.namespace, identity.name, identity.uid),

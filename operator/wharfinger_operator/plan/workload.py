@@ -17,10 +17,13 @@ from wharfinger_bridge.command import MOUNT_PATH, TOKEN_KEY, TOKEN_MOUNT_PATH, b
 from wharfinger_crds import names
 from wharfinger_crds.pod_defaults import PodDefaults
 from wharfinger_crds.registry_entry import HttpServer, SelfHosted
+from wharfinger_operator.plan.docker_config import DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE
 from wharfinger_operator.plan.fields import FieldValues, in_container, placeholders, render
 from wharfinger_operator.plan.identity import Identity
+from wharfinger_operator.plan.inputs import Inputs
 from wharfinger_operator.plan.override_checks import grace_of
 from wharfinger_operator.plan.pod_settings import CONTAINER_SECURITY, SMALL_RESOURCES, with_settings
+from wharfinger_operator.plan.pull_secret import PullSecret
 
 USER: Final = 65532
 HOME: Final = "/home/mcp"
@@ -39,7 +42,7 @@ class Server:
 
     identity: Identity
     declared: SelfHosted
-    fields: FieldValues
+    inputs: Inputs
     image: str
     bridge_image: str
     bridge_token: str = field(repr=False)
@@ -49,11 +52,26 @@ class Server:
     pod_defaults: tuple[PodDefaults | None, ...] = ()
     """The platform's, then the environment's."""
 
+    @property
+    def fields(self) -> FieldValues:
+        """The values of the installation's fields."""
+        return self.inputs.fields
+
+    @property
+    def program(self) -> tuple[list[str], list[str]]:
+        """Command and arguments as the container's; args of the entry stand in the place of the image's CMD."""
+        command, args = ([render(part, self.fields) for part in parts] for parts in (self.declared.command, self.declared.args))
+        if self.inputs.entry_point:
+            found = self.inputs.entry_point.entry_point
+            command, args = list(found.entrypoint), args or list(found.command)
+        return [in_container(part) for part in command], [in_container(part) for part in args]
+
 
 def workload(server: Server) -> tuple[dict[str, Any], ...]:
     """Return Secrets, ServiceAccount, Deployment and Service, in the order in which they are applied."""
     secrets = _secrets(server)
     objects = [_secret(server, name, data) for name, data in sorted(secrets.items()) if data]
+    objects += [_pull_secret(server, pull) for pull in server.inputs.pull_secrets]
     account = server.identity.child("v1", "ServiceAccount", server.identity.server, automountServiceAccountToken=False)
     return (*objects, account, _deployment(server, secrets), _service(server))
 
@@ -64,7 +82,8 @@ def bridge_token(root_key: bytes, namespace: str, name: str, uid: str) -> str:
 
 
 def _secrets(server: Server) -> dict[str, dict[str, str]]:
-    env = {e.name: render(e.value or "", server.fields) for e in server.declared.env if _is_secret(server, e.value or "")}
+    rendered = {e.name: render(e.value or "", server.fields) for e in server.declared.env if _is_secret(server, e.value or "")}
+    env = {**rendered, **server.inputs.env}
     files = {f"file-{i}": render(f.value, server.fields) for i, f in enumerate(server.declared.files)}
     auth = {TOKEN_KEY: server.bridge_token} if server.declared.transport == "Stdio" else {}
     name = server.identity.server
@@ -80,6 +99,15 @@ def _secret(server: Server, name: str, data: Mapping[str, str]) -> dict[str, Any
     return server.identity.child("v1", "Secret", name, type="Opaque", data=encoded)
 
 
+def _pull_secret(server: Server, pull: PullSecret) -> dict[str, Any]:
+    data = {DOCKER_CONFIG_KEY: base64.b64encode(pull.document).decode()}
+    return server.identity.child("v1", "Secret", _pull_name(server, pull), type=DOCKER_CONFIG_TYPE, data=data)
+
+
+def _pull_name(server: Server, pull: PullSecret) -> str:
+    return f"{server.identity.server}-{pull.suffix}"
+
+
 def _input_hash(server: Server, secrets: Mapping[str, Mapping[str, str]]) -> str:
     digest = hmac.new(server.root_key, digestmod=hashlib.sha256)
     for name, data in sorted(secrets.items()):
@@ -93,12 +121,13 @@ def _deployment(server: Server, secrets: Mapping[str, Mapping[str, str]]) -> dic
     annotations = {names.INPUT_HASH: _input_hash(server, secrets)}
     if server.restarted_at:
         annotations[names.RESTARTED_AT] = server.restarted_at
-    stdio = server.declared.transport == "Stdio"
+    stdio, pulls = server.declared.transport == "Stdio", server.inputs.pull_secrets
     pod = {
         "serviceAccountName": identity.server,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": _POD_SECURITY,
+        **({"imagePullSecrets": [{"name": _pull_name(server, pull)} for pull in pulls]} if pulls else {}),
         "terminationGracePeriodSeconds": _GRACE,
         **({"initContainers": [_install(server)]} if stdio else {}),
         "containers": [_container(server)],
@@ -112,9 +141,12 @@ def _deployment(server: Server, secrets: Mapping[str, Mapping[str, str]]) -> dic
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "template": {"metadata": {"labels": identity.pod_labels, "annotations": annotations}, "spec": pod},
     }
-    return identity.child(
+    deployment = identity.child(
         "apps/v1", "Deployment", identity.server, spec=with_settings(spec, server.pod_defaults, server.declared.deployment)
     )
+    if server.inputs.entry_point:
+        deployment["metadata"]["annotations"] = {names.IMAGE_CONFIG: server.inputs.entry_point.annotation}
+    return deployment
 
 
 def _install(server: Server) -> dict[str, Any]:
@@ -130,8 +162,7 @@ def _install(server: Server) -> dict[str, Any]:
 
 def _container(server: Server) -> dict[str, Any]:
     declared = server.declared
-    command = [in_container(render(part, server.fields)) for part in declared.command]
-    args = [in_container(render(part, server.fields)) for part in declared.args]
+    command, args = server.program
     mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}, {"name": "home", "mountPath": HOME}]  # noqa: S108 - the container's own
     mounts += [{"name": "files", "mountPath": f.path, "subPath": f"file-{i}", "readOnly": True} for i, f in enumerate(declared.files)]
     if declared.transport == "Stdio":
@@ -183,10 +214,10 @@ def _env(server: Server) -> list[dict[str, Any]]:
     if not any(e.name == "HOME" for e in server.declared.env):
         env.append({"name": "HOME", "value": HOME})
     for e in server.declared.env:
-        if _is_secret(server, e.value or ""):
+        if e.value is None or _is_secret(server, e.value):
             env.append({"name": e.name, "valueFrom": {"secretKeyRef": {"name": f"{server.identity.server}-env", "key": e.name}}})
         else:
-            env.append({"name": e.name, "value": in_container(render(e.value or "", server.fields))})
+            env.append({"name": e.name, "value": in_container(render(e.value, server.fields))})
     return env
 
 
