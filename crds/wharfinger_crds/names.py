@@ -42,6 +42,8 @@ ROOT_KEY_SECRET: Final = "wharfinger-root-key"  # noqa: S105 - the Secret's name
 ROOT_KEY: Final = "key"
 CONNECTION_KEY: Final = "connection.json"
 TOOLS_KEY: Final = "tools.json"
+PACKED_TOOLS_KEY: Final = "tools.json.z"
+"""In binaryData: the same, compressed by zlib."""
 OPERATOR_LEASE: Final = "wharfinger-operator"
 
 SERVER_CONTAINER: Final = "server"

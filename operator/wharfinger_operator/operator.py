@@ -181,7 +181,7 @@ def _same_spec(old: Any, new: Any) -> bool:
 
 
 def _names(installation: Installation, config_map: str) -> bool:
-    return installation.status.tools is not None and names.tools_name(installation.status.tools.hash) == config_map
+    return installation.status.tools is not None and config_map in installation.status.tools.config_maps
 
 
 async def settings_of(cluster: Cluster, namespace: str) -> Settings:

@@ -103,9 +103,8 @@ class Reconciler:
 
     async def sweep_definitions(self) -> None:
         """Delete tool definitions that no installation names any more."""
-        used = {
-            names.tools_name(i.status.tools.hash) for i in self.observer.installations() if i.status.tools
-        } | self.discoverer.definitions()
+        named = (i.status.tools.config_maps for i in self.observer.installations() if i.status.tools)
+        used = self.discoverer.definitions().union(*named)
         for stored in sorted(set(self.observer.copies.stored()) - used):
             try:
                 await self.cluster.delete(CONFIG_MAP, stored, self.observer.settings.namespaces.system)

@@ -32,8 +32,6 @@ def _unbuilt(spec: RegistryEntrySpec) -> Iterator[str]:
         yield from _unbuilt_hosted(spec.self_hosted)
     if spec.auth and spec.auth.type not in {"None", "Static"}:
         yield f"spec.auth.type: {spec.auth.type}"
-    if spec.tools and spec.tools.pinning != "Off":
-        yield f"spec.tools.pinning: {spec.tools.pinning}"
 
 
 def _unbuilt_remote(remote: Remote) -> Iterator[str]:

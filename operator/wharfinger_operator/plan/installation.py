@@ -14,7 +14,6 @@ from wharfinger_crds.connection import Connection, ConnectionHeader
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import HttpServer, RegistryEntry, SelfHosted
-from wharfinger_crds.tool_definitions import definitions_hash
 from wharfinger_operator.plan.entry_point import ImageQuestion, Unknown
 from wharfinger_operator.plan.fields import FieldValues, in_url, render
 from wharfinger_operator.plan.hardening import hardening_problem, subject_of
@@ -22,6 +21,7 @@ from wharfinger_operator.plan.identity import Identity, identity_of
 from wharfinger_operator.plan.inputs import Inputs, resolve_inputs
 from wharfinger_operator.plan.installation_checks import environment_of, installation_problem, server_namespace
 from wharfinger_operator.plan.network import network_policy
+from wharfinger_operator.plan.tools import plan_tools
 from wharfinger_operator.plan.workload import Server, bridge_token, workload
 from wharfinger_operator.world import InstallationWorld
 
@@ -103,10 +103,9 @@ def _connection(
         path = (spec.self_hosted.http or HttpServer()).path if spec.self_hosted else ""
         url = render(spec.remote.url, fields, in_url) if spec.remote else names.server_url(namespace, name, identity.server_namespace, path)
         headers = _headers(entry, fields)
-    tools = current_tools(world)
     return Connection(
         namespace=namespace, name=name, uid=identity.uid, entry=entry.metadata.name, environment=environment.metadata.name,
-        url=url, transport=spec.remote.transport if spec.remote else "StreamableHTTP", headers=headers, tools_hash=tools,
+        url=url, transport=spec.remote.transport if spec.remote else "StreamableHTTP", headers=headers, tools_hash=plan_tools(world).offered,
     )  # fmt: skip
 
 
@@ -135,29 +134,20 @@ def _connection_secret(world: InstallationWorld, identity: Identity, connection:
     }
 
 
-def current_tools(world: InstallationWorld) -> str | None:
-    """Return the hash of the tool definitions that count: the newest discovered, else those that the status already names."""
-    if world.discovery and world.discovery.definitions is not None:
-        return definitions_hash(world.discovery.definitions)
-    status = world.installation.status if world.installation else None
-    return status.tools.hash if status and status.tools and names.tools_name(status.tools.hash) in world.stored else None
-
-
 def _definitions(world: InstallationWorld) -> tuple[dict[str, Any], ...]:
-    if world.discovery is None or world.discovery.definitions is None:
-        return ()
-    return (
+    return tuple(
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {
-                "name": names.tools_name(definitions_hash(world.discovery.definitions)),
+                "name": names.tools_name(definitions.hash),
                 "namespace": world.settings.namespaces.system,
                 "labels": {names.MANAGED_BY: names.MANAGER, names.PART: "tools"},
             },
             "immutable": True,
-            "data": {names.TOOLS_KEY: world.discovery.definitions},
-        },
+            **definitions.data(),
+        }
+        for definitions in plan_tools(world).missing
     )
 
 
