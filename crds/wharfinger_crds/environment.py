@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from wharfinger_crds.base import FreeForm, Label, Model, Object, ShortText, Status, map_list, set_list, validations
+from wharfinger_crds.base import FreeForm, Label, Model, Object, ShortText, Status, UsedBy, map_list, set_list, validations
 
 Cidr = Annotated[
     str, StringConstraints(max_length=49), Field(json_schema_extra=validations(("isCIDR(self)", "is not a CIDR such as 203.0.113.0/24")))
@@ -135,6 +135,8 @@ class EnvironmentStatus(Status):
     """Where its servers run."""
     provider: ProviderStatus | None = None
     installations: int = Field(default=0, ge=0)
+    """How many installations run there."""
+    used_by: UsedBy = ()
     domains: int = Field(default=0, ge=0)
 
 

@@ -31,6 +31,8 @@ TEAMS_GRANT: Final = f"{GROUP}/teams"
 USERS_GRANT: Final = f"{GROUP}/users"
 ORGANIZATION_GRANT: Final = f"{GROUP}/organization"
 RESTARTED_AT: Final = f"{GROUP}/restartedAt"
+ALLOW_DELETION: Final = f"{GROUP}/allow-deletion"
+"""`"true"` on an entry or environment: it may be deleted although it is in use."""
 INPUT_HASH: Final = f"{GROUP}/input-hash"
 """On a pod template: HMAC of the Secrets' data that the pod reads, so that rotation rolls the pods."""
 
