@@ -8,6 +8,8 @@ BUILT: Final = {
     "REG-3": "A self-hosted entry in the platform's base image: command and arguments.",
     "REG-4": "A self-hosted entry in an image of its own.",
     "REG-5": "Install-time fields in URLs, headers, environment, arguments and files; a secret one never where it can be read.",
+    "REG-7": "An entry is for the organization or for named teams; to everybody else it is like one that is not there.",
+    "REG-10": "An entry or environment in use is not deleted by accident; the refusal says by whom it is used.",
     "INS-1": "An installation belongs to one user or one team for ever; only a namespace that was granted them may hold it.",
     "INS-2": "Secret values come from Secrets only; a missing one is seen, and repaired when it appears.",
     "INS-3": "Tools are discovered, all pages; definitions are kept, names, count and hash are seen.",
