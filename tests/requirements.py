@@ -13,6 +13,7 @@ BUILT: Final = {
     "INS-1": "An installation belongs to one user or one team for ever; only a namespace that was granted them may hold it.",
     "INS-2": "Secret values come from Secrets only; a missing one is seen, and repaired when it appears.",
     "INS-3": "Tools are discovered, all pages; definitions are kept, names, count and hash are seen.",
+    "INS-6": "What an installation's server does is one word, and why it does not run is said so that a person can mend it.",
     "ORC-1": "One Deployment a server.",
     "ORC-2": "stdio servers are safe with concurrent callers, in any image.",
     "ORC-3": "Streamable HTTP servers: Service, port and path.",

@@ -44,6 +44,8 @@ CONNECTION_KEY: Final = "connection.json"
 TOOLS_KEY: Final = "tools.json"
 OPERATOR_LEASE: Final = "wharfinger-operator"
 
+SERVER_CONTAINER: Final = "server"
+"""The container of a server's pod in which the server runs."""
 SERVER_PORT: Final = 8080
 """Port of a server's Service; the bridge listens on the same port in the pod."""
 MCP_PATH: Final = "/mcp"

@@ -19,7 +19,7 @@ from wharfinger_crds.token import Token
 from wharfinger_operator.copies import Copies
 from wharfinger_operator.own_objects import OwnObjects
 from wharfinger_operator.pod_fact import pod_fact
-from wharfinger_operator.world import Discovery, EntryWorld, EnvironmentWorld, GatewayWorld, InstallationWorld, TokenWorld
+from wharfinger_operator.world import Discovery, EntryWorld, EnvironmentWorld, GatewayWorld, InstallationWorld, PodFact, TokenWorld
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Observer:
     """Replaced when the platform settings change."""
     root_key: bytes = field(repr=False)
 
-    def installation(self, namespace: str, name: str, discovery: Discovery | None) -> InstallationWorld:
+    def installation(self, namespace: str, name: str, discovery: Discovery | None, symptom: PodFact | None) -> InstallationWorld:
         """Return the world of an installation, also of one that is gone."""
         installation: Installation | None = self.own.get(INSTALLATION, name, namespace)
         tenant = self.copies.namespace(namespace)
@@ -50,6 +50,7 @@ class Observer:
             dns=self.copies.dns(),
             owned=self.copies.children(namespace, name),
             pods=tuple(pod_fact(pod) for pod in sorted(self.copies.pods(namespace, name), key=_age)),
+            symptom=symptom,
             discovery=discovery,
             stored=self.copies.stored(),
         )

@@ -20,6 +20,7 @@ from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_E
 from wharfinger_crds.settings import Settings, SettingsError, read_settings
 from wharfinger_crds.token import Token
 from wharfinger_operator import triggers
+from wharfinger_operator.ask_bridge import BridgeAsker
 from wharfinger_operator.ask_server import ServerAsker
 from wharfinger_operator.configuration import Configuration
 from wharfinger_operator.copies import Copies
@@ -52,9 +53,10 @@ class Operator:
         self._copies = Copies(cluster, settings.namespaces, self._copy_changed, self._settings_changed)
         self._observer = Observer(self._own, self._copies, settings, b"")
         self._asker = ServerAsker(version("wharfinger"))
-        self._discoverer = Discoverer(self._asker.ask, lambda namespace, name: self.queue.add(triggers.key(INSTALLATION, namespace, name)))
+        self._discoverer = Discoverer(self._asker.ask, self._look_again)
         self._recorder = EventRecorder(cluster, f"{names.GROUP}/operator", configuration.identity)
-        self._reconciler = Reconciler(cluster, self._observer, self._discoverer, self._recorder)
+        self._bridges = BridgeAsker(cluster, self._look_again)
+        self._reconciler = Reconciler(cluster, self._observer, self._discoverer, self._bridges, self._recorder)
 
     async def run(self) -> None:
         """Work until stopped: copies first, since nothing may be decided on half of the truth. Raises ClusterError at the start only."""
@@ -77,6 +79,7 @@ class Operator:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await self._discoverer.close()
+            await self._bridges.close()
             await self._asker.close()
 
     def stop(self) -> None:
@@ -89,6 +92,9 @@ class Operator:
             return 600.0
         with self._telemetry.reconciliation(key.kind):
             return await self._reconciler.reconcile(key)
+
+    def _look_again(self, namespace: str, name: str) -> None:
+        self.queue.add(triggers.key(INSTALLATION, namespace, name))
 
     def _add(self, keys: frozenset[Key]) -> None:
         for key in keys:

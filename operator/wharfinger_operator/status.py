@@ -6,14 +6,17 @@ A condition that is not True says what to do. Messages of the kubelet are not re
 from __future__ import annotations
 
 import json
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from wharfinger_crds import conditions as c
 from wharfinger_crds import names
 from wharfinger_crds.installation import InstallationStatus, Phase, ToolSummary, Workload
+from wharfinger_crds.registry_entry import HttpServer
 from wharfinger_crds.tool_definitions import definitions_hash
 from wharfinger_operator.plan.installation import InstallationPlan
-from wharfinger_operator.world import InstallationWorld, Manifest
+from wharfinger_operator.pod_fact import refused_pods
+from wharfinger_operator.world import InstallationWorld, Manifest, PodFact
 
 _NAMES_SHOWN: Final = 100
 
@@ -37,7 +40,7 @@ def workload_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Find
     if world.installation and world.installation.spec.suspend:
         return c.false(c.WORKLOAD_AVAILABLE, c.SUSPENDED, "suspended: spec.suspend is true")
     deployment = deployment_of(world, plan)
-    status = deployment.get("status", {}) if deployment else {}
+    status = _status(deployment)
     if (
         deployment
         and status.get("observedGeneration") == deployment["metadata"].get("generation")
@@ -45,11 +48,32 @@ def workload_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Find
     ):
         if status.get("updatedReplicas", 0) >= deployment["spec"]["replicas"] and status.get("unavailableReplicas", 0) == 0:
             return c.true(c.WORKLOAD_AVAILABLE)
-        return c.true(c.WORKLOAD_AVAILABLE, c.PROGRESSING, "a new revision is being rolled out; the one before it serves")
-    for pod in world.pods:
-        if pod.reason:
-            return c.false(c.WORKLOAD_AVAILABLE, pod.reason, pod.message)
+        problem = _problem(world, deployment)
+        how = f"does not come up ({problem.message})" if problem else "is being rolled out"
+        return c.true(c.WORKLOAD_AVAILABLE, c.PROGRESSING, f"a new revision {how}; the one before it serves")
+    if problem := _problem(world, deployment):
+        return c.false(c.WORKLOAD_AVAILABLE, problem.reason, problem.message)
     return c.false(c.WORKLOAD_AVAILABLE, c.PROGRESSING, "the server has not become ready yet")
+
+
+def _problem(world: InstallationWorld, deployment: Manifest | None) -> PodFact | None:
+    """Return why the newest revision has no ready pod, as far as anyone knows."""
+    failed = next((pod for pod in world.pods if pod.reason), None) or (refused_pods(deployment) if deployment else None) or world.symptom
+    hosted = world.entry.spec.self_hosted if world.entry else None
+    asked = next((pod for pod in world.pods if pod.address), None)
+    if failed or asked is None or hosted is None or hosted.transport == "Stdio":
+        return failed
+    port = (hosted.http or HttpServer()).port
+    overdue = any(s["type"] == "Progressing" and s["status"] == "False" for s in _status(deployment).get("conditions", ()))
+    message = (
+        f"the server runs, and nothing listens on port {port} of its pod{': is that spec.selfHosted.http.port?' if overdue else ' yet'}"
+    )
+    return PodFact(asked.name, c.NOT_LISTENING if overdue else c.PROGRESSING, message)
+
+
+def _status(deployment: Manifest | None) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = deployment.get("status", {}) if deployment else {}
+    return found
 
 
 def discovered_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Finding:

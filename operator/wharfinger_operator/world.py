@@ -37,6 +37,9 @@ class PodFact:
     reason: str = ""
     """A condition's reason, empty where nothing is wrong."""
     message: str = ""
+    namespace: str = ""
+    address: str = ""
+    """Where the server's container can be asked: it runs and is not ready. Empty where there is nothing to ask."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,9 @@ class InstallationWorld:
     owned: tuple[Manifest, ...] = field(default=(), repr=False)
     """Children that are there, in every namespace."""
     pods: tuple[PodFact, ...] = ()
+    """Oldest first."""
+    symptom: PodFact | None = None
+    """What the bridge of the newest pod says, where that is not ready."""
     discovery: Discovery | None = None
     stored: Mapping[str, Stored] = field(default_factory=dict)
     """Stored tool definitions, by the name of their ConfigMap."""

@@ -17,8 +17,9 @@ from wharfinger_operator.plan.entry_checks import entry_problem
 from wharfinger_operator.plan.fields import FieldValues, in_container, in_url, render
 from wharfinger_operator.plan.installation import plan_installation
 from wharfinger_operator.plan.installation_checks import is_allowed_image
-from wharfinger_operator.pod_fact import pod_fact
+from wharfinger_operator.pod_fact import pod_fact, refused_pods
 from wharfinger_operator.status import installation_status
+from wharfinger_operator.symptom import symptom
 from wharfinger_operator.world import DnsPeer
 
 CASES = Path(__file__).parent / "plan/testdata"
@@ -225,3 +226,45 @@ def test_the_two_words_of_the_kubelet_for_one_fault_give_one_message() -> None:
     )
 
     assert one == other
+
+
+@pytest.mark.parametrize(
+    ("said", "log", "reason"),
+    [
+        ("the server exited with code 3, again and again", "", c.CRASHED),
+        ("the server was killed by SIGKILL", "", c.CRASHED),
+        (
+            "the server exited with code 1",
+            "error: Failed to fetch: `https://registry.invalid/simple/x/`\n  Caused by: dns error",
+            c.PACKAGES_UNAVAILABLE,
+        ),
+        ("the server is starting and has not answered", "npm error code EAI_AGAIN\n", c.PACKAGES_UNAVAILABLE),
+        ("the server could not be started: '/x': No such file or directory", "", c.CANNOT_START),
+        ("the server does not speak MCP: planted", "planted", c.NOT_MCP),
+        ("the server gave no answer to initialize within 300 s", "", c.NOT_MCP),
+    ],
+)
+def test_what_a_bridge_says_is_recognised_and_never_repeated(said: str, log: str, reason: str) -> None:
+    found = symptom("p", said, log)
+
+    assert found is not None
+    assert found.reason == reason
+    assert "planted" not in found.message
+
+
+@pytest.mark.parametrize("said", ["the server is starting and has not answered server/discover or initialize yet", "ok", "planted"])
+def test_a_server_that_may_still_come_up_has_no_symptom(said: str) -> None:
+    assert symptom("p", said, "") is None
+
+
+def test_a_quota_is_named_without_what_changes_by_itself() -> None:
+    message = 'pods "mcp-x-7d9-%s" is forbidden: exceeded quota: small, requested: pods=1,limits.memory=1Gi, used: pods=%d,limits.memory=0, limited: pods=9'
+    one, other = (
+        refused_pods({"status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "message": message % args}]}})
+        for args in (("abcde", 9), ("fghij", 8))
+    )
+
+    assert one == other
+    assert one is not None
+    assert one.reason == c.QUOTA_EXCEEDED
+    assert one.message.endswith("small, requested: pods=1,limits.memory=1Gi")

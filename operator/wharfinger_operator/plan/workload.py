@@ -159,7 +159,7 @@ def _container(server: Server) -> dict[str, Any]:
         port = (declared.http or HttpServer()).port
         probes = {"readinessProbe": {"tcpSocket": {"port": "mcp"}, "periodSeconds": 2, "timeoutSeconds": 2, "failureThreshold": 3}}
     return {
-        "name": "server",
+        "name": names.SERVER_CONTAINER,
         "image": server.image,
         "imagePullPolicy": "IfNotPresent",
         **program,
