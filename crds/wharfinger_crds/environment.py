@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from wharfinger_crds.base import Label, Labels, Model, Object, ShortText, Status, map_list, set_list, validations
+from wharfinger_crds.base import Label, Labels, Model, Object, ShortText, Status, UsedBy, map_list, set_list, validations
 from wharfinger_crds.pod_defaults import PodDefaults
 
 Cidr = Annotated[
@@ -123,6 +123,8 @@ class EnvironmentStatus(Status):
     """Where its servers run."""
     provider: ProviderStatus | None = None
     installations: int = Field(default=0, ge=0)
+    """How many installations run there."""
+    used_by: UsedBy = ()
     domains: int = Field(default=0, ge=0)
 
 

@@ -21,6 +21,7 @@ from wharfinger_crds.base import (
     Status,
     Subdomain,
     Text,
+    UsedBy,
     map_list,
     set_list,
     validations,
@@ -276,6 +277,7 @@ class RegistryEntryStatus(Status):
 
     installations: int = Field(default=0, ge=0)
     """How many installations name it."""
+    used_by: UsedBy = ()
     tools: EntryTools | None = None
 
 

@@ -78,7 +78,7 @@ class Observer:
         """Return the world of an environment; None where it is gone."""
         environment: Environment | None = self.own.get(ENVIRONMENT, name)
         defaults = tuple(sorted(e.metadata.name for e in self._environments() if e.spec.default))
-        running = sum(1 for i in self.installations() if i.status.environment == name)
+        running = tuple(i for i in self.installations() if i.status.environment == name)
         return EnvironmentWorld(environment, defaults, running, self.settings) if environment else None
 
     def gateway(self, namespace: str, name: str) -> GatewayWorld | None:

@@ -155,7 +155,8 @@ class EnvironmentWorld:
     environment: Environment
     defaults: tuple[str, ...]
     """Names of all environments with `default: true`."""
-    installations: int
+    installations: tuple[Installation, ...]
+    """Those that run there."""
     settings: Settings
 
 

@@ -75,6 +75,7 @@ def test_what_is_wrong_becomes_a_condition_that_ready_repeats(change: Break, con
     lambda d: d["McpInstallation"]["metadata"].update(namespace="elsewhere"),
     lambda d: d["Namespace"]["metadata"].update(annotations={}),
     lambda d: d["Environment"]["spec"].update(allowedNamespaces={"names": ["team-b"]}),
+    lambda d: d["McpRegistryEntry"]["spec"].update(visibility={"scope": "Team", "teams": ["other"]}),
 ])  # fmt: skip
 def test_what_may_not_run_is_taken_away(change: Break) -> None:
     assert plan_installation(installation_world(broken(change))).desired == ()

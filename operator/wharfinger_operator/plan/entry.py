@@ -9,6 +9,7 @@ from wharfinger_crds import conditions as c
 from wharfinger_crds import names
 from wharfinger_crds.registry_entry import EntryTools, RegistryEntryStatus
 from wharfinger_operator.plan.entry_checks import entry_problem
+from wharfinger_operator.plan.used_by import used_by
 from wharfinger_operator.world import EntryWorld
 
 _SHOWN: Final = 10
@@ -23,6 +24,7 @@ def entry_status(world: EntryWorld, now: str) -> RegistryEntryStatus:
         observed_generation=meta.generation,
         conditions=c.merged(world.entry.status.conditions, findings, meta.generation, now),
         installations=len(world.installations),
+        used_by=used_by(world.installations),
         tools=_tools(world),
     )
 

@@ -19,14 +19,15 @@ from wharfinger_operator.plan.fields import FieldValues, in_url, render
 from wharfinger_operator.plan.hardening import hardening_problem, subject_of
 from wharfinger_operator.plan.identity import Identity, identity_of
 from wharfinger_operator.plan.inputs import Inputs, resolve_inputs
-from wharfinger_operator.plan.installation_checks import environment_of, installation_problem, server_namespace
+from wharfinger_operator.plan.installation_checks import entry_not_visible, environment_of, installation_problem, server_namespace
 from wharfinger_operator.plan.network import network_policy
 from wharfinger_operator.plan.tools import plan_tools
 from wharfinger_operator.plan.workload import Server, bridge_token, workload
 from wharfinger_operator.world import InstallationWorld
 
 REVOKED: Final = frozenset({c.NAMESPACE_NOT_TENANT, c.OWNER_NOT_GRANTED, c.NAMESPACE_NOT_ALLOWED})
-"""Reasons for which a running server is taken away. For every other one it goes on with what it has."""
+"""Reasons for which a running server is taken away; so it is where its owner may not see the entry any more, which has the reason of a missing
+entry. For every other one it goes on with what it has."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
     problem = installation_problem(world, installation)
     if problem is not None or environment is None or world.entry is None:
         accepted = problem or c.true(c.ACCEPTED)
-        return InstallationPlan(() if accepted.reason in REVOKED else None, accepted, environment=environment)
+        revoked = accepted.reason in REVOKED or entry_not_visible(world, installation) is not None
+        return InstallationPlan(() if revoked else None, accepted, environment=environment)
     accepted = c.true(c.ACCEPTED)
     identity = identity_of(installation, server_namespace(environment, world.settings))
     inputs = resolve_inputs(world, installation, world.entry, identity)
