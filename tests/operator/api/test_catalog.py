@@ -2,6 +2,7 @@
 
 import base64
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -74,8 +75,8 @@ async def test_a_rotated_value_rolls_the_pods_exactly_once(platform: Platform, o
         (CONFIG_MAP, {"data": {"region": "us"}}, "REGION", "us"),
     ]):  # fmt: skip
         await platform.cluster.patch(resource, "shared", body, platform.spaces.catalog)
-        await until(lambda key=key, value=value: holds(platform, "env", key, value))  # type: ignore[misc]
-        await until(lambda turn=turn: _generation_is(platform, turn + 2))  # type: ignore[misc]
+        await until(partial(holds, platform, "env", key, value))
+        await until(partial(_generation_is, platform, turn + 2))
 
     await _looked_at_again(platform)
     assert await _generation_is(platform, 3)
