@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,3 +83,14 @@ def crds(control_plane: str) -> None:
 
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, serve_crds(control_plane)).result()
+
+
+@pytest.fixture(scope="session")
+def alone(control_plane: str) -> Iterator[None]:
+    """No other operator: that of an installed chart would judge the same cluster-scoped objects by its own settings."""
+    from operator_process import scale_installed_operator  # noqa: PLC0415
+
+    with ThreadPoolExecutor(1) as thread:
+        before = thread.submit(asyncio.run, scale_installed_operator(control_plane, 0)).result()
+        yield
+        thread.submit(asyncio.run, scale_installed_operator(control_plane, before)).result()

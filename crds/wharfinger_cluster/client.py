@@ -13,7 +13,7 @@ from typing import Literal, Self
 
 from wharfinger_cluster.connection import Login
 from wharfinger_cluster.errors import Unreachable
-from wharfinger_cluster.resource import EVERYTHING, Object, Resource, Scope
+from wharfinger_cluster.resource import EVERYTHING, POD, Object, Resource, Scope
 from wharfinger_cluster.transport import Call, RequestHook, Transport
 from wharfinger_cluster.watch import WatchEvent, events
 
@@ -31,6 +31,19 @@ class Page:
 
     items: list[Object]
     resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogTail:
+    """Which part of a pod's log is asked for."""
+
+    container: str
+    lines: int
+    """From the end."""
+    limit: int
+    """Bytes; what is longer is cut at its end."""
+    previous: bool = False
+    """Of the container's run before the present one."""
 
 
 class Cluster:
@@ -117,6 +130,16 @@ class Cluster:
             "preconditions": dict(preconditions),
         }
         await self._transport.send(Call("delete", resource, namespace, name), options)
+
+    async def log(self, pod: str, namespace: str, tail: LogTail) -> str:
+        """Read the end of a container's log; raise `Invalid` where the container has not started."""
+        params = {
+            "container": tail.container,
+            "tailLines": str(tail.lines),
+            "limitBytes": str(tail.limit),
+            "previous": "true" if tail.previous else "",
+        }
+        return await self._transport.read_text(Call("get", POD, namespace, pod, "log", params))
 
     @asynccontextmanager
     async def watch(

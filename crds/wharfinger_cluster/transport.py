@@ -85,7 +85,7 @@ class Transport:
         attempts = 1 if call.verb in WRITES else READ_ATTEMPTS
         for attempt in range(1, attempts + 1):
             try:
-                return await self._exchange(call, body)
+                return _decode(call, await self._exchange(call, body))
             except Unreachable as error:
                 if error.status != 429 or attempt == attempts:
                     raise
@@ -112,7 +112,11 @@ class Transport:
                 raise refusal(str(call), call.resource, status, answer, response.headers)
             yield _chunks(call, response)
 
-    async def _exchange(self, call: Call, body: Object | None) -> Object:
+    async def read_text(self, call: Call) -> str:
+        """Send one read whose answer is text, such as a container's log; what is not UTF-8 in it is replaced."""
+        return (await self._exchange(call, None)).decode(errors="replace")
+
+    async def _exchange(self, call: Call, body: Object | None) -> bytes:
         content = None if body is None else msgspec.json.encode(body)
         headers = {"Content-Type": _CONTENT_TYPES.get(call.verb, "application/json")} if content else {}
         method, url = _METHODS.get(call.verb, "GET"), self._url(call)
@@ -127,7 +131,7 @@ class Transport:
             self._on_request(call.verb, call.resource, status, time.monotonic() - started)
         if not 200 <= status < 300:
             raise refusal(str(call), call.resource, status, answer, response.headers)
-        return _decode(call, answer)
+        return answer
 
     def _url(self, call: Call) -> URL:
         try:

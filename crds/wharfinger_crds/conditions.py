@@ -45,6 +45,8 @@ NAMESPACE_NOT_ALLOWED: Final = "NamespaceNotAllowed"
 NAMESPACE_NOT_TENANT: Final = "NamespaceNotTenant"
 OWNER_NOT_GRANTED: Final = "OwnerNotGranted"
 IMAGE_NOT_ALLOWED: Final = "ImageNotAllowed"
+OVERRIDE_NOT_ALLOWED: Final = "OverrideNotAllowed"
+POD_NOT_HARDENED: Final = "PodNotHardened"
 UNKNOWN_FIELD: Final = "UnknownField"
 FIELD_MISSING: Final = "FieldMissing"
 FIELD_INVALID: Final = "FieldInvalid"
@@ -61,8 +63,19 @@ REMOTE: Final = "Remote"
 PROGRESSING: Final = "Progressing"
 IMAGE_PULL_FAILED: Final = "ImagePullFailed"
 CRASHED: Final = "Crashed"
+CANNOT_START: Final = "CannotStart"
+NOT_MCP: Final = "NotMcp"
+NOT_LISTENING: Final = "NotListening"
+PACKAGES_UNAVAILABLE: Final = "PackagesUnavailable"
+QUOTA_EXCEEDED: Final = "QuotaExceeded"
+PODS_REFUSED: Final = "PodsRefused"
 UNSCHEDULABLE: Final = "Unschedulable"
 DISCOVERY_FAILED: Final = "DiscoveryFailed"
+DEFINITIONS_TOO_LARGE: Final = "DefinitionsTooLarge"
+DEFINITIONS_DROPPED: Final = "DefinitionsDropped"
+DEFINITIONS_CHANGED: Final = "DefinitionsChanged"
+DEFINITIONS_NOT_ACCEPTED: Final = "DefinitionsNotAccepted"
+FIRST_SEEN: Final = "FirstSeen"
 CREDENTIAL_REFUSED: Final = "CredentialRefused"
 MANY_DEFAULTS: Final = "ManyDefaults"
 NO_TOOLS: Final = "NoTools"
@@ -88,6 +101,8 @@ STALLED_REASONS: Final = frozenset(
         FIELD_MISSING,
         PULL_SECRET_INVALID,
         IMAGE_NOT_ALLOWED,
+        OVERRIDE_NOT_ALLOWED,
+        POD_NOT_HARDENED,
         ENVIRONMENT_NOT_ALLOWED,
     }
 )

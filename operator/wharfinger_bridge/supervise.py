@@ -44,8 +44,8 @@ def pause_before_start(failures: int) -> float:
 
 
 def failure_reason(how: str, failures: int) -> str:
-    """Return why there is no server, after so many failures in a row."""
-    return f"the server {how}" if failures == 1 else f"the server {how}, {failures} times in a row"
+    """Return why there is no server, after so many failures in a row; no count, since whoever reports it would report it anew each time."""
+    return f"the server {how}" if failures == 1 else f"the server {how}, again and again"
 
 
 class Supervisor:

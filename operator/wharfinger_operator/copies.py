@@ -28,6 +28,7 @@ from wharfinger_cluster.resource import (
 )
 from wharfinger_crds import names
 from wharfinger_crds.settings import Namespaces
+from wharfinger_crds.tool_definitions import read_definitions, tool_digests
 from wharfinger_operator.plan.identity import InstallationKey, installation_key
 from wharfinger_operator.world import DnsPeer, Stored
 
@@ -38,12 +39,12 @@ OnChange = Callable[[Resource, Object], None]
 
 
 def tool_names(found: Object) -> Object:
-    """Return a tools ConfigMap without its definitions, which can be a mebibyte: only their names are kept."""
+    """Return a tools ConfigMap without its definitions, which can be mebibytes: only names and digests are kept."""
     try:
-        listed = [str(tool["name"]) for tool in json.loads(found.get("data", {}).get(names.TOOLS_KEY, "[]"))]
-    except (ValueError, TypeError, KeyError):
-        listed = []
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": found["metadata"], "toolNames": listed}
+        digests = tool_digests(json.loads(read_definitions(found)))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        digests = {}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": found["metadata"], "stored": Stored(digests)}
 
 
 class Copies:
@@ -130,7 +131,7 @@ class Copies:
 
     def stored(self) -> dict[str, Stored]:
         """Return the stored tool definitions by the name of their ConfigMap."""
-        return {key[1]: Stored(tuple(o["toolNames"])) for key, o in self._tools.store.items()}
+        return {key[1]: o["stored"] for key, o in self._tools.store.items()}
 
     def dns(self) -> DnsPeer:
         """Return how pods reach the cluster's DNS."""

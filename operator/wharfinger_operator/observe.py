@@ -28,6 +28,7 @@ from wharfinger_operator.world import (
     EnvironmentWorld,
     GatewayWorld,
     InstallationWorld,
+    PodFact,
     TokenWorld,
 )
 
@@ -42,7 +43,7 @@ class Observer:
     """Replaced when the platform settings change."""
     root_key: bytes = field(repr=False)
 
-    def installation(self, namespace: str, name: str, discovery: Discovery | None) -> InstallationWorld:
+    def installation(self, namespace: str, name: str, discovery: Discovery | None, symptom: PodFact | None) -> InstallationWorld:
         """Return the world of an installation, also of one that is gone."""
         installation: Installation | None = self.own.get(INSTALLATION, name, namespace)
         entry: RegistryEntry | None = self.own.get(REGISTRY_ENTRY, installation.spec.entry_ref.name) if installation else None
@@ -62,6 +63,7 @@ class Observer:
             dns=self.copies.dns(),
             owned=self.copies.children(namespace, name),
             pods=tuple(pod_fact(pod) for pod in sorted(self.copies.pods(namespace, name), key=_age)),
+            symptom=symptom,
             discovery=discovery,
             stored=self.copies.stored(),
         )
@@ -76,7 +78,7 @@ class Observer:
         """Return the world of an environment; None where it is gone."""
         environment: Environment | None = self.own.get(ENVIRONMENT, name)
         defaults = tuple(sorted(e.metadata.name for e in self._environments() if e.spec.default))
-        running = sum(1 for i in self.installations() if i.status.environment == name)
+        running = tuple(i for i in self.installations() if i.status.environment == name)
         return EnvironmentWorld(environment, defaults, running, self.settings) if environment else None
 
     def gateway(self, namespace: str, name: str) -> GatewayWorld | None:

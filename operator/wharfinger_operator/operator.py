@@ -20,6 +20,7 @@ from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_E
 from wharfinger_crds.settings import Settings, SettingsError, read_settings
 from wharfinger_crds.token import Token
 from wharfinger_operator import triggers
+from wharfinger_operator.ask_bridge import BridgeAsker
 from wharfinger_operator.ask_server import ServerAsker
 from wharfinger_operator.configuration import Configuration
 from wharfinger_operator.copies import Copies
@@ -54,11 +55,12 @@ class Operator:
         self._copies = Copies(cluster, settings.namespaces, self._copy_changed, self._settings_changed)
         self._observer = Observer(self._own, self._copies, settings, b"")
         self._asker = ServerAsker(version("wharfinger"))
-        self._discoverer = Discoverer(self._asker.ask, self._installation_changed)
+        self._discoverer = Discoverer(self._asker.ask, self._look_again)
         self._recorder = EventRecorder(cluster, f"{names.GROUP}/operator", configuration.identity)
+        self._bridges = BridgeAsker(cluster, self._look_again)
         self._registries = ImageRegistries()
-        self._images = ImageLookup(self._registries.entry_point, self._installation_changed)
-        self._reconciler = Reconciler(cluster, self._observer, self._discoverer, self._images, self._recorder)
+        self._images = ImageLookup(self._registries.entry_point, self._look_again)
+        self._reconciler = Reconciler(cluster, self._observer, self._discoverer, self._bridges, self._images, self._recorder)
 
     async def run(self) -> None:
         """Work until stopped: copies first, since nothing may be decided on half of the truth. Raises ClusterError at the start only."""
@@ -81,6 +83,7 @@ class Operator:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await self._discoverer.close()
+            await self._bridges.close()
             await self._asker.close()
             await self._images.close()
             await self._registries.close()
@@ -96,12 +99,12 @@ class Operator:
         with self._telemetry.reconciliation(key.kind):
             return await self._reconciler.reconcile(key)
 
+    def _look_again(self, namespace: str, name: str) -> None:
+        self.queue.add(triggers.key(INSTALLATION, namespace, name))
+
     def _add(self, keys: frozenset[Key]) -> None:
         for key in keys:
             self.queue.add(key)
-
-    def _installation_changed(self, namespace: str, name: str) -> None:
-        self.queue.add(triggers.key(INSTALLATION, namespace, name))
 
     def _own_changed(self, kind: Kind, key: ObjectKey, old: OwnObject | None, new: OwnObject | None) -> None:
         installations, gateways = self._observer.installations(), self._observer.gateways()
@@ -178,7 +181,7 @@ def _same_spec(old: Any, new: Any) -> bool:
 
 
 def _names(installation: Installation, config_map: str) -> bool:
-    return installation.status.tools is not None and names.tools_name(installation.status.tools.hash) == config_map
+    return installation.status.tools is not None and config_map in installation.status.tools.config_maps
 
 
 async def settings_of(cluster: Cluster, namespace: str) -> Settings:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from wharfinger_crds import conditions as c
+from wharfinger_crds import names
 from wharfinger_operator.world import PodFact
 
 _PULL: Final = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "RegistryUnavailable"}
@@ -21,7 +22,41 @@ def pod_fact(pod: Mapping[str, Any]) -> PodFact:
     for condition in status.get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False" and condition.get("reason") == "Unschedulable":
             return PodFact(name, c.UNSCHEDULABLE, f"no node can take the pod: {condition.get('message', '')}")
-    return next((PodFact(name, reason, message) for reason, message in _problems(status)), PodFact(name))
+    for reason, message in _problems(status):
+        return PodFact(name, reason, message)
+    return PodFact(name, namespace=pod["metadata"].get("namespace", ""), address=_address(pod))
+
+
+def _address(pod: Mapping[str, Any]) -> str:
+    """Return the address of a pod whose server runs and is not ready, else nothing."""
+    status = pod.get("status", {})
+    unready = any(
+        container["name"] == names.SERVER_CONTAINER and "running" in container.get("state", {}) and not container.get("ready")
+        for container in status.get("containerStatuses", ())
+    )
+    return str(status.get("podIP", "")) if unready and not pod["metadata"].get("deletionTimestamp") else ""
+
+
+def refused_pods(deployment: Mapping[str, Any]) -> PodFact | None:
+    """Return why no pod of a Deployment can be made: a quota, or an admission policy of the cluster."""
+    for condition in deployment.get("status", {}).get("conditions", ()):
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            # The words before begin with the pod's name, which is another at each attempt.
+            why = condition.get("message", "").rpartition(" is forbidden: ")[2]
+            if "exceeded quota" in why:
+                return PodFact("", c.QUOTA_EXCEEDED, f"a quota of the server namespace leaves no room for the pod: {_quota(why)}")
+            return PodFact("", c.PODS_REFUSED, f"the cluster refuses the pod: {why[:512]}")
+    return None
+
+
+def _quota(why: str) -> str:
+    """Return the quota's name and what was asked of it, without what is used: that changes with others' pods."""
+    kept: list[str] = []
+    for part in why.removeprefix("exceeded quota: ").split(", "):
+        if part.startswith("used: "):
+            break
+        kept.append(part)
+    return ", ".join(kept)[:512]
 
 
 def _problems(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

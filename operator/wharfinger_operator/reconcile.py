@@ -19,6 +19,7 @@ from wharfinger_crds.base import Object, Status
 from wharfinger_crds.duration import seconds
 from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN, Kind
 from wharfinger_crds.registry_entry import DiscoverySettings
+from wharfinger_operator.ask_bridge import BridgeAsker
 from wharfinger_operator.diff import diff, key_of
 from wharfinger_operator.discover import Discoverer, Question
 from wharfinger_operator.execute import execute
@@ -48,6 +49,7 @@ class Reconciler:
     cluster: Cluster
     observer: Observer
     discoverer: Discoverer
+    bridges: BridgeAsker
     images: ImageLookup
     recorder: EventRecorder
     now: Callable[[], str] = rfc3339
@@ -69,7 +71,7 @@ class Reconciler:
 
     async def installation(self, namespace: str, name: str) -> None:
         """Bring one installation, or what is left of it, to its desired state."""
-        world = self.observer.installation(namespace, name, self.discoverer.result(namespace, name))
+        world = self.observer.installation(namespace, name, self.discoverer.result(namespace, name), self.bridges.found(namespace, name))
         if world.installation is None and (world.owned or self.discoverer.knows(namespace, name)) and await self._exists(namespace, name):
             return
         plan = plan_installation(world)
@@ -82,6 +84,7 @@ class Reconciler:
         if refused is not None:
             plan = replace(plan, accepted=refused)
         self._ask(world, plan)
+        self._ask_bridge(world)
         status = installation_status(world, plan, self.now())
         if world.installation is not None and status is not None:
             await self._write(INSTALLATION, world.installation, status)
@@ -100,9 +103,8 @@ class Reconciler:
 
     async def sweep_definitions(self) -> None:
         """Delete tool definitions that no installation names any more."""
-        used = {
-            names.tools_name(i.status.tools.hash) for i in self.observer.installations() if i.status.tools
-        } | self.discoverer.definitions()
+        named = (i.status.tools.config_maps for i in self.observer.installations() if i.status.tools)
+        used = self.discoverer.definitions().union(*named)
         for stored in sorted(set(self.observer.copies.stored()) - used):
             try:
                 await self.cluster.delete(CONFIG_MAP, stored, self.observer.settings.namespaces.system)
@@ -129,6 +131,12 @@ class Reconciler:
             declared = (world.entry.spec.discovery if world.entry else None) or DiscoverySettings()
             revision = deployment["metadata"].get("generation", 0) if deployment else 0
             self.discoverer.ask(Question(plan.connection, revision, seconds(declared.interval), seconds(declared.timeout)))
+
+    def _ask_bridge(self, world: InstallationWorld) -> None:
+        """Let the bridge of the newest pod that is not ready be asked why."""
+        hosted = world.entry.spec.self_hosted if world.entry else None
+        stdio = world.installation is not None and hosted is not None and hosted.transport == "Stdio"
+        self.bridges.ask(world.namespace, world.name, next((p for p in reversed(world.pods) if p.address), None) if stdio else None)
 
     async def _report(self, kind: Kind, world: Any, field: str, status_of: Callable[[Any, str], Status]) -> None:
         if world is not None:

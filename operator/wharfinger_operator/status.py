@@ -5,17 +5,16 @@ A condition that is not True says what to do. Messages of the kubelet are not re
 
 from __future__ import annotations
 
-import json
-from typing import Final
+from collections.abc import Mapping
+from typing import Any
 
 from wharfinger_crds import conditions as c
-from wharfinger_crds import names
-from wharfinger_crds.installation import InstallationStatus, Phase, ToolSummary, Workload
-from wharfinger_crds.tool_definitions import definitions_hash
+from wharfinger_crds.installation import InstallationStatus, Phase, Workload
+from wharfinger_crds.registry_entry import HttpServer
 from wharfinger_operator.plan.installation import InstallationPlan
-from wharfinger_operator.world import InstallationWorld, Manifest
-
-_NAMES_SHOWN: Final = 100
+from wharfinger_operator.plan.tools import plan_tools
+from wharfinger_operator.pod_fact import refused_pods
+from wharfinger_operator.world import InstallationWorld, Manifest, PodFact
 
 
 def deployment_of(world: InstallationWorld, plan: InstallationPlan) -> Manifest | None:
@@ -37,7 +36,7 @@ def workload_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Find
     if world.installation and world.installation.spec.suspend:
         return c.false(c.WORKLOAD_AVAILABLE, c.SUSPENDED, "suspended: spec.suspend is true")
     deployment = deployment_of(world, plan)
-    status = deployment.get("status", {}) if deployment else {}
+    status = _status(deployment)
     if (
         deployment
         and status.get("observedGeneration") == deployment["metadata"].get("generation")
@@ -45,11 +44,32 @@ def workload_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Find
     ):
         if status.get("updatedReplicas", 0) >= deployment["spec"]["replicas"] and status.get("unavailableReplicas", 0) == 0:
             return c.true(c.WORKLOAD_AVAILABLE)
-        return c.true(c.WORKLOAD_AVAILABLE, c.PROGRESSING, "a new revision is being rolled out; the one before it serves")
-    for pod in world.pods:
-        if pod.reason:
-            return c.false(c.WORKLOAD_AVAILABLE, pod.reason, pod.message)
+        problem = _problem(world, deployment)
+        how = f"does not come up ({problem.message})" if problem else "is being rolled out"
+        return c.true(c.WORKLOAD_AVAILABLE, c.PROGRESSING, f"a new revision {how}; the one before it serves")
+    if problem := _problem(world, deployment):
+        return c.false(c.WORKLOAD_AVAILABLE, problem.reason, problem.message)
     return c.false(c.WORKLOAD_AVAILABLE, c.PROGRESSING, "the server has not become ready yet")
+
+
+def _problem(world: InstallationWorld, deployment: Manifest | None) -> PodFact | None:
+    """Return why the newest revision has no ready pod, as far as anyone knows."""
+    failed = next((pod for pod in world.pods if pod.reason), None) or (refused_pods(deployment) if deployment else None) or world.symptom
+    hosted = world.entry.spec.self_hosted if world.entry else None
+    asked = next((pod for pod in world.pods if pod.address), None)
+    if failed or asked is None or hosted is None or hosted.transport == "Stdio":
+        return failed
+    port = (hosted.http or HttpServer()).port
+    overdue = any(s["type"] == "Progressing" and s["status"] == "False" for s in _status(deployment).get("conditions", ()))
+    message = (
+        f"the server runs, and nothing listens on port {port} of its pod{': is that spec.selfHosted.http.port?' if overdue else ' yet'}"
+    )
+    return PodFact(asked.name, c.NOT_LISTENING if overdue else c.PROGRESSING, message)
+
+
+def _status(deployment: Manifest | None) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = deployment.get("status", {}) if deployment else {}
+    return found
 
 
 def discovered_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Finding:
@@ -58,7 +78,7 @@ def discovered_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Fi
     if plan.connection is None:
         return _waits(c.DISCOVERED, plan)
     if discovery is not None and discovery.definitions is not None:
-        return c.true(c.DISCOVERED)
+        return c.true(c.DISCOVERED, discovery.reason, discovery.message)
     if discovery is not None:
         return c.false(c.DISCOVERED, discovery.reason, discovery.message)
     before = world.installation.status.condition(c.DISCOVERED) if world.installation else None
@@ -92,7 +112,7 @@ def installation_findings(world: InstallationWorld, plan: InstallationPlan) -> t
         c.true(c.AUTHORIZED, c.NOT_NEEDED) if plan.connection else _waits(c.AUTHORIZED, plan),
         discovered_finding(world, plan),
     )
-    info = (egress_finding(world, plan), c.true(c.TOOLS_PINNED, c.NOT_NEEDED, "pinning is off"))
+    info = (egress_finding(world, plan), plan_tools(world).finding)
     ready, *rest = c.summary(gating)
     return (ready, *rest[: len(gating)], *info, *rest[len(gating) :])
 
@@ -126,7 +146,7 @@ def installation_status(world: InstallationWorld, plan: InstallationPlan, now: s
         environment=plan.environment.metadata.name if plan.environment else None,
         entry_generation=world.entry.metadata.generation if world.entry and running else before.entry_generation,
         server=world.discovery.server if world.discovery and world.discovery.server else before.server,
-        tools=_tools(world),
+        tools=plan_tools(world).summary,
         workload=Workload(
             namespace=plan.identity.server_namespace,
             deployment=plan.identity.server,
@@ -136,11 +156,3 @@ def installation_status(world: InstallationWorld, plan: InstallationPlan, now: s
         if plan.identity and plan.image
         else (None if running else before.workload),
     )
-
-
-def _tools(world: InstallationWorld) -> ToolSummary | None:
-    if world.discovery and world.discovery.definitions is not None:
-        listed = sorted(str(tool["name"]) for tool in json.loads(world.discovery.definitions))
-        return ToolSummary(count=len(listed), names=tuple(listed[:_NAMES_SHOWN]), hash=definitions_hash(world.discovery.definitions))
-    before = world.installation.status.tools if world.installation else None
-    return before if before and names.tools_name(before.hash) in world.stored else None

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from wharfinger_crds import conditions as c
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.gateway import Gateway
 from wharfinger_crds.grants import NamespaceGrants
@@ -16,6 +17,7 @@ from wharfinger_crds.installation import Installation, ServerInfo
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings
 from wharfinger_crds.token import Token
+from wharfinger_crds.tool_definitions import Definitions
 
 Manifest = Mapping[str, Any]
 
@@ -37,6 +39,9 @@ class PodFact:
     reason: str = ""
     """A condition's reason, empty where nothing is wrong."""
     message: str = ""
+    namespace: str = ""
+    address: str = ""
+    """Where the server's container can be asked: it runs and is not ready. Empty where there is nothing to ask."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,11 @@ class Discovery:
 
     fingerprint: str
     """Of the connection and the workload's revision that were asked."""
-    definitions: str | None = None
-    """The tool definitions as stored; None where the last attempt failed."""
+    definitions: Definitions | None = None
+    """The tool definitions; None where the last attempt failed."""
     server: ServerInfo | None = None
-    reason: str = ""
-    """Why the last attempt failed; a condition's reason."""
+    reason: str = c.SUCCEEDED
+    """Why the last attempt failed, or what is remarkable of its answer; a condition's reason."""
     message: str = ""
 
 
@@ -57,7 +62,13 @@ class Discovery:
 class Stored:
     """Tool definitions in the system namespace."""
 
-    names: tuple[str, ...]
+    digests: Mapping[str, str]
+    """What each tool is, by its name, sorted."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tools, sorted."""
+        return tuple(self.digests)
 
 
 @dataclass(frozen=True)
@@ -120,6 +131,9 @@ class InstallationWorld:
     owned: tuple[Manifest, ...] = field(default=(), repr=False)
     """Children that are there, in every namespace."""
     pods: tuple[PodFact, ...] = ()
+    """Oldest first."""
+    symptom: PodFact | None = None
+    """What the bridge of the newest pod says, where that is not ready."""
     discovery: Discovery | None = None
     stored: Mapping[str, Stored] = field(default_factory=dict)
     """Stored tool definitions, by the name of their ConfigMap."""
@@ -141,7 +155,8 @@ class EnvironmentWorld:
     environment: Environment
     defaults: tuple[str, ...]
     """Names of all environments with `default: true`."""
-    installations: int
+    installations: tuple[Installation, ...]
+    """Those that run there."""
     settings: Settings
 
 

@@ -49,13 +49,13 @@ async def test_while_no_server_runs_calls_are_refused_unsent_and_readiness_says_
     bridge = await start("--exit-at-start", "4", ready=False)
     await bridge.logged("server exited with code 4", times=2)
     ready = await bridge.get("/readyz")
-    assert (ready.status, ready.body) == (503, "the server exited with code 4, 2 times in a row")
+    assert (ready.status, ready.body) == (503, "the server exited with code 4, again and again")
     answer = await bridge.call("echo", id_="e")
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
     assert answer.body == {
         "jsonrpc": "2.0",
         "id": "e",
-        "error": {"code": -32603, "message": "the server exited with code 4, 2 times in a row"},
+        "error": {"code": -32603, "message": "the server exited with code 4, again and again"},
     }
     assert (await bridge.get("/livez")).status == 200
     assert "restart_in_s=1.0" in await bridge.logged("restart_in_s", times=2)

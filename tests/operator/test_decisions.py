@@ -16,8 +16,9 @@ from wharfinger_operator.plan.egress import egress_problem, egress_rules
 from wharfinger_operator.plan.entry_checks import entry_problem
 from wharfinger_operator.plan.fields import FieldValues, in_container, in_url, render
 from wharfinger_operator.plan.installation import plan_installation
-from wharfinger_operator.pod_fact import pod_fact
+from wharfinger_operator.pod_fact import pod_fact, refused_pods
 from wharfinger_operator.status import installation_status
+from wharfinger_operator.symptom import symptom
 from wharfinger_operator.world import DnsPeer
 
 CASES = Path(__file__).parent / "plan/testdata"
@@ -38,7 +39,7 @@ def broken(change: Break, case: str = "installation-http-secret") -> Documents:
         (lambda d: d["Namespace"]["metadata"].update(annotations={}), c.ACCEPTED, c.OWNER_NOT_GRANTED),
         (lambda d: d["McpInstallation"]["spec"]["entryRef"].update(name="gone"), c.ACCEPTED, c.ENTRY_NOT_FOUND),
         (lambda d: d["McpRegistryEntry"]["spec"].update(visibility={"scope": "Team", "teams": ["other"]}), c.ACCEPTED, c.ENTRY_NOT_FOUND),
-        (lambda d: d["McpRegistryEntry"]["spec"].update(tools={"pinning": "Report"}), c.ACCEPTED, c.ENTRY_NOT_ACCEPTED),
+        (lambda d: d["McpRegistryEntry"]["spec"].update(discovery={"interval": "1s"}), c.ACCEPTED, c.ENTRY_NOT_ACCEPTED),
         (lambda d: d["McpRegistryEntry"]["spec"].update(environmentRef={"name": "gone"}), c.ACCEPTED, c.ENVIRONMENT_NOT_FOUND),
         (lambda d: d["McpInstallation"]["spec"].update(environmentRef={"name": "staging"}), c.ACCEPTED, c.ENVIRONMENT_NOT_ALLOWED),
         (lambda d: d["Environment"]["spec"].update(namespace="other"), c.ACCEPTED, c.ENVIRONMENT_NOT_ACCEPTED),
@@ -73,6 +74,7 @@ def test_what_is_wrong_becomes_a_condition_that_ready_repeats(change: Break, con
     lambda d: d["McpInstallation"]["metadata"].update(namespace="elsewhere"),
     lambda d: d["Namespace"]["metadata"].update(annotations={}),
     lambda d: d["Environment"]["spec"].update(allowedNamespaces={"names": ["team-b"]}),
+    lambda d: d["McpRegistryEntry"]["spec"].update(visibility={"scope": "Team", "teams": ["other"]}),
 ])  # fmt: skip
 def test_what_may_not_run_is_taken_away(change: Break) -> None:
     assert plan_installation(installation_world(broken(change))).desired == ()
@@ -100,7 +102,7 @@ SECRET_FIELD = {"name": "token", "type": "String", "secret": True}
     [
         ({"auth": {"type": "OAuth", "oauth": {}}}, c.NOT_IMPLEMENTED, "spec.auth.type: OAuth"),
         ({"selfHosted": {"command": ["x"], "transport": "Stdio", "stdio": {"sessions": "PerSession"}}}, c.NOT_IMPLEMENTED, "PerSession"),
-        ({"selfHosted": {"command": ["x"], "transport": "Stdio", "deployment": {"replicas": 2}}}, c.NOT_IMPLEMENTED, "spec.selfHosted.deployment"),
+        ({"selfHosted": {"command": ["x"], "transport": "Stdio", "deployment": {"replicas": 2}}}, c.OVERRIDE_NOT_ALLOWED, "use spec.selfHosted.replicas"),
         ({"fields": [{"name": "a", "type": "String", "pattern": "(?=x)"}]}, c.INVALID, "spec.fields[a].pattern"),
         ({"fields": [{"name": "a", "type": "String", "pattern": "("}]}, c.INVALID, "spec.fields[a].pattern"),
         ({"fields": [{"name": "a", "type": "String", "pattern": "^h", "default": "x"}]}, c.INVALID, "spec.fields[a].default does not match"),
@@ -218,3 +220,45 @@ def test_the_two_words_of_the_kubelet_for_one_fault_give_one_message() -> None:
     )
 
     assert one == other
+
+
+@pytest.mark.parametrize(
+    ("said", "log", "reason"),
+    [
+        ("the server exited with code 3, again and again", "", c.CRASHED),
+        ("the server was killed by SIGKILL", "", c.CRASHED),
+        (
+            "the server exited with code 1",
+            "error: Failed to fetch: `https://registry.invalid/simple/x/`\n  Caused by: dns error",
+            c.PACKAGES_UNAVAILABLE,
+        ),
+        ("the server is starting and has not answered", "npm error code EAI_AGAIN\n", c.PACKAGES_UNAVAILABLE),
+        ("the server could not be started: '/x': No such file or directory", "", c.CANNOT_START),
+        ("the server does not speak MCP: planted", "planted", c.NOT_MCP),
+        ("the server gave no answer to initialize within 300 s", "", c.NOT_MCP),
+    ],
+)
+def test_what_a_bridge_says_is_recognised_and_never_repeated(said: str, log: str, reason: str) -> None:
+    found = symptom("p", said, log)
+
+    assert found is not None
+    assert found.reason == reason
+    assert "planted" not in found.message
+
+
+@pytest.mark.parametrize("said", ["the server is starting and has not answered server/discover or initialize yet", "ok", "planted"])
+def test_a_server_that_may_still_come_up_has_no_symptom(said: str) -> None:
+    assert symptom("p", said, "") is None
+
+
+def test_a_quota_is_named_without_what_changes_by_itself() -> None:
+    message = 'pods "mcp-x-7d9-%s" is forbidden: exceeded quota: small, requested: pods=1,limits.memory=1Gi, used: pods=%d,limits.memory=0, limited: pods=9'
+    one, other = (
+        refused_pods({"status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "message": message % args}]}})
+        for args in (("abcde", 9), ("fghij", 8))
+    )
+
+    assert one == other
+    assert one is not None
+    assert one.reason == c.QUOTA_EXCEEDED
+    assert one.message.endswith("small, requested: pods=1,limits.memory=1Gi")

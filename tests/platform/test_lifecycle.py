@@ -1,35 +1,11 @@
 """Installations come, survive and go, in a cluster that runs pods."""
 
-from typing import Any
-
 import pytest
 
-from platform_cluster import SERVERS, SYSTEM, TENANT, PlatformCluster
+from platform_cluster import SYSTEM, TENANT, PlatformCluster, entry, installation
 from wharfinger_crds import names
 
 BRIDGED = {"localhost/distroless-server:test": "/stdio-server", "localhost/musl-server:test": "/usr/bin/stdio-server"}
-
-
-def entry(name: str, **hosted: Any) -> dict[str, Any]:
-    spec = {"title": name, "type": "SelfHosted", "environmentRef": {"name": "quickstart"}, "selfHosted": hosted}
-    return {"apiVersion": names.API_VERSION, "kind": "McpRegistryEntry", "metadata": {"name": name}, "spec": spec}
-
-
-def installation(name: str, entry_name: str, **values: str) -> dict[str, Any]:
-    spec = {"entryRef": {"name": entry_name}, "owner": {"team": "quickstart"}, "values": values}
-    return {"apiVersion": names.API_VERSION, "kind": "McpInstallation", "metadata": {"name": name, "namespace": TENANT}, "spec": spec}
-
-
-def caused(platform: PlatformCluster, name: str) -> list[str]:
-    selector = f"{names.INSTALLATION_NAMESPACE}={TENANT},{names.INSTALLATION_NAME}={name}"
-    kinds = "deployments,replicasets,pods,services,endpointslices,networkpolicies,serviceaccounts,secrets,configmaps"
-    found = platform.get(kinds, "-A", "-l", selector).get("items", [])
-    return sorted(f"{o['kind']}/{o['metadata']['namespace']}/{o['metadata']['name']}" for o in found)
-
-
-def logs(platform: PlatformCluster, name: str) -> str:
-    """What the server of an installation has said."""
-    return platform.run("logs", "-n", SERVERS, "-l", f"{names.INSTALLATION_NAME}={name}", "-c", "server", "--tail=-1", check=False)
 
 
 @pytest.mark.requirement("ORC-2", "REG-4")
@@ -47,16 +23,17 @@ def test_a_stdio_server_runs_in_an_image_without_glibc_and_python(image: str, pr
         platform.run("delete", "mcpregistryentry", name)
 
 
+@pytest.mark.requirement("INS-8")
 def test_deleting_an_installation_removes_every_object_that_it_caused(platform: PlatformCluster) -> None:
     # The time server's definitions name its time zone: with that of installation `time`, both share one ConfigMap.
     platform.apply(installation("passing", "time", timezone="Europe/Berlin"))
     found = platform.ready("mcpinstallation", "passing")
     definitions = names.tools_name(found["status"]["tools"]["hash"])
-    assert len(caused(platform, "passing")) >= 8
+    assert len(platform.caused("passing")) >= 8
 
     platform.run("delete", "mcpinstallation", "passing", "-n", TENANT)
 
-    platform.until(lambda: caused(platform, "passing") == [], explain=lambda: "\n".join(caused(platform, "passing")))
+    platform.until(lambda: platform.caused("passing") == [], explain=lambda: "\n".join(platform.caused("passing")))
     # The definitions are those of installation `time` too, so they stay.
     assert platform.get("configmap", definitions, "-n", SYSTEM)
 
@@ -88,7 +65,7 @@ def test_an_operator_killed_in_the_middle_of_an_apply_changes_nothing_about_the_
     for name in ("survivor-a", "survivor-b", "survivor-c"):
         found = platform.ready("mcpinstallation", name, seconds=120)
         assert found["status"]["tools"]["count"] == 2
-        shapes.append([line.split("/")[0] for line in caused(platform, name)])
+        shapes.append([line.split("/")[0] for line in platform.caused(name)])
     assert shapes[0] == shapes[1] == shapes[2]
     for name in ("survivor-a", "survivor-b", "survivor-c"):
         platform.run("delete", "mcpinstallation", name, "-n", TENANT)
@@ -99,8 +76,8 @@ def test_a_server_that_crashes_is_not_ready_and_recovers_with_the_next_edit(plat
         entry("crashing", command=["python", "-c", "raise SystemExit(3)"], transport="Stdio"), installation("crashing", "crashing")
     )
     platform.until(
-        lambda: "ended with exit status 3" in logs(platform, "crashing") or "code 3" in logs(platform, "crashing"),
-        explain=lambda: logs(platform, "crashing"),
+        lambda: "ended with exit status 3" in platform.logs("crashing") or "code 3" in platform.logs("crashing"),
+        explain=lambda: platform.logs("crashing"),
     )
     conditions = platform.get("mcpinstallation", "crashing", "-n", TENANT)["status"]["conditions"]
     assert {c["type"]: c["status"] for c in conditions}["WorkloadAvailable"] == "False"
@@ -112,13 +89,14 @@ def test_a_server_that_crashes_is_not_ready_and_recovers_with_the_next_edit(plat
     platform.run("delete", "mcpregistryentry", "crashing")
 
 
+@pytest.mark.requirement("INS-7")
 def test_suspending_scales_to_nothing_and_resuming_brings_it_back(platform: PlatformCluster) -> None:
     platform.apply(installation("sleepy", "time"))
     platform.ready("mcpinstallation", "sleepy")
 
     platform.run("patch", "mcpinstallation", "sleepy", "-n", TENANT, "--type=merge", "-p", '{"spec":{"suspend":true}}')
     platform.until(lambda: platform.get("mcpinstallation", "sleepy", "-n", TENANT)["status"]["phase"] == "Suspended")
-    platform.until(lambda: not [line for line in caused(platform, "sleepy") if line.startswith("Pod/")])
+    platform.until(lambda: not [line for line in platform.caused("sleepy") if line.startswith("Pod/")])
     platform.run("patch", "mcpinstallation", "sleepy", "-n", TENANT, "--type=merge", "-p", '{"spec":{"suspend":false}}')
 
     platform.ready("mcpinstallation", "sleepy")

@@ -57,6 +57,8 @@ class FaultyProxy:
     def __init__(self, login: Login) -> None:
         self.seen: list[tuple[str, str]] = []
         """Method and path with query of each request, those answered by the proxy itself included."""
+        self.answered: list[tuple[str, str, int]] = []
+        """Method, path with query and status of each request that the API server answered."""
         self._login = login
         self._answers: list[_Answer] = []
         self._open: set[web.StreamResponse] = set()
@@ -158,10 +160,11 @@ class FaultyProxy:
             request.method,
             URL(f"{self._login.server}{request.raw_path}", encoded=True),
             data=await request.read() or None,
-            headers={"Content-Type": request.content_type},
+            headers={"Content-Type": request.content_type} if "Content-Type" in request.headers else {},
             timeout=aiohttp.ClientTimeout(total=None),
         )
         async with upstream as answer:
+            self.answered.append((request.method, request.path_qs, answer.status))
             response = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.content_type})
             await response.prepare(request)
             if watches(request):

@@ -78,6 +78,8 @@ class Platform:
     async def close(self) -> None:
         for kind, name in ((REGISTRY_ENTRY, f"entry-{self.mark}"), (ENVIRONMENT, f"env-{self.mark}")):
             try:
+                # An installed chart's policy refuses to lose what is in use.
+                await self.cluster.patch(kind_resource(kind), name, {"metadata": {"annotations": {names.ALLOW_DELETION: "true"}}})
                 await self.cluster.delete(kind_resource(kind), name)
             except NotFound:
                 continue

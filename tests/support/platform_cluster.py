@@ -14,6 +14,18 @@ SYSTEM, SERVERS, TENANT = "wharfinger-system", "wharfinger-servers", "quickstart
 SECONDS = 60.0
 
 
+def entry(name: str, **hosted: Any) -> dict[str, Any]:
+    """A self-hosted entry of the quickstart's environment."""
+    spec = {"title": name, "type": "SelfHosted", "environmentRef": {"name": "quickstart"}, "selfHosted": hosted}
+    return {"apiVersion": names.API_VERSION, "kind": "McpRegistryEntry", "metadata": {"name": name}, "spec": spec}
+
+
+def installation(name: str, entry_name: str, **values: str) -> dict[str, Any]:
+    """A team's installation in the quickstart's namespace."""
+    spec = {"entryRef": {"name": entry_name}, "owner": {"team": "quickstart"}, "values": values}
+    return {"apiVersion": names.API_VERSION, "kind": "McpInstallation", "metadata": {"name": name, "namespace": TENANT}, "spec": spec}
+
+
 @dataclass(frozen=True)
 class PlatformCluster:
     """kubectl, and questions that tests ask."""
@@ -44,6 +56,28 @@ class PlatformCluster:
             assert time.monotonic() < deadline, explain()
             time.sleep(0.2)
         return value
+
+    def caused(self, name: str) -> list[str]:
+        """What is there because of an installation, in every namespace."""
+        selector = f"{names.INSTALLATION_NAMESPACE}={TENANT},{names.INSTALLATION_NAME}={name}"
+        kinds = "deployments,replicasets,pods,services,endpointslices,networkpolicies,serviceaccounts,secrets,configmaps"
+        found = self.get(kinds, "-A", "-l", selector).get("items", [])
+        return sorted(f"{o['kind']}/{o['metadata']['namespace']}/{o['metadata']['name']}" for o in found)
+
+    def logs(self, name: str) -> str:
+        """What the server of an installation has said."""
+        selector = f"{names.INSTALLATION_NAME}={name}"
+        return self.run("logs", "-n", SERVERS, "-l", selector, "-c", names.SERVER_CONTAINER, "--tail=-1", check=False)
+
+    def status(self, name: str) -> dict[str, Any]:
+        """The status of an installation; empty where there is none yet."""
+        found: dict[str, Any] = self.get("mcpinstallation", name, "-n", TENANT).get("status", {})
+        return found
+
+    def remove(self, name: str) -> None:
+        """Delete an installation and the entry of the same name."""
+        self.run("delete", "mcpinstallation", name, "-n", TENANT, "--ignore-not-found")
+        self.run("delete", "mcpregistryentry", name, "--ignore-not-found")
 
     def ready(self, kind: str, name: str, namespace: str = TENANT, seconds: float = SECONDS) -> dict[str, Any]:
         """Wait until an object is Ready, and return it."""

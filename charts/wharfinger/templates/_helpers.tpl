@@ -14,6 +14,14 @@ app.kubernetes.io/name: wharfinger
 app.kubernetes.io/component: {{ . }}
 {{- end }}
 
+{{- define "wharfinger.tenants" -}}
+namespaceSelector:
+  matchExpressions:
+  - key: kubernetes.io/metadata.name
+    operator: In
+    values: [{{ range $i, $ns := .Values.namespaces.tenants }}{{ if $i }}, {{ end }}{{ $ns.name }}{{ end }}]
+{{- end }}
+
 {{- define "wharfinger.settings" -}}
 publicUrl: {{ .Values.publicUrl | quote }}
 namespaces:
@@ -27,6 +35,9 @@ images:
   {{- with .Values.insecureRegistries }}
   insecureRegistries: {{ toJson . }}
   {{- end }}
+{{- with .Values.servers.podDefaults }}
+servers: {podDefaults: {{ toJson . }}}
+{{- end }}
 {{- with .Values.teams }}
 teams:
 {{- range . }}

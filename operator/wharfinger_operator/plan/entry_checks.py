@@ -9,8 +9,11 @@ from wharfinger_bridge.command import MOUNT_PATH, TOKEN_MOUNT_PATH
 from wharfinger_crds import conditions as c
 from wharfinger_crds.duration import seconds
 from wharfinger_crds.registry_entry import RegistryEntry, RegistryEntrySpec, Remote, SelfHosted
+from wharfinger_operator.plan.example_pod import example_problem
 from wharfinger_operator.plan.fields import is_pattern, placeholders, value_problem
 from wharfinger_operator.plan.image_reference import is_registry, parse_reference
+from wharfinger_operator.plan.override_checks import override_problem
+from wharfinger_operator.plan.templates import templates
 
 _CLOSED: Final = (MOUNT_PATH, TOKEN_MOUNT_PATH)
 """Mounted read-only: nothing may lie below them."""
@@ -29,8 +32,6 @@ def _unbuilt(spec: RegistryEntrySpec) -> Iterator[str]:
         yield from _unbuilt_hosted(spec.self_hosted)
     if spec.auth and spec.auth.type not in {"None", "Static"}:
         yield f"spec.auth.type: {spec.auth.type}"
-    if spec.tools and spec.tools.pinning != "Off":
-        yield f"spec.tools.pinning: {spec.tools.pinning}"
 
 
 def _unbuilt_remote(remote: Remote) -> Iterator[str]:
@@ -43,8 +44,6 @@ def _unbuilt_remote(remote: Remote) -> Iterator[str]:
 def _unbuilt_hosted(hosted: SelfHosted) -> Iterator[str]:
     if hosted.stdio and hosted.stdio.sessions == "PerSession":
         yield "spec.selfHosted.stdio.sessions: PerSession"
-    if hosted.deployment:
-        yield "spec.selfHosted.deployment"
 
 
 def not_implemented(spec: RegistryEntrySpec) -> c.Finding | None:
@@ -117,25 +116,6 @@ def invalid_duration(spec: RegistryEntrySpec) -> c.Finding | None:
     return None
 
 
-def templates(spec: RegistryEntrySpec) -> Iterator[tuple[str, str, bool]]:
-    """Yield place, template and whether secret fields may stand there, for every template of the entry."""
-    if spec.remote:
-        yield "spec.remote.url", spec.remote.url, False
-    if spec.self_hosted:
-        for i, text in enumerate(spec.self_hosted.command):
-            yield f"spec.selfHosted.command[{i}]", text, False
-        for i, text in enumerate(spec.self_hosted.args):
-            yield f"spec.selfHosted.args[{i}]", text, False
-        for env in spec.self_hosted.env:
-            yield f"spec.selfHosted.env[{env.name}]", env.value or "", True
-        for file in spec.self_hosted.files:
-            yield f"spec.selfHosted.files[{file.path}]", file.value, True
-    if spec.auth and spec.auth.static:
-        yield "spec.auth.static.value", spec.auth.static.value, True
-    for header in spec.headers:
-        yield f"spec.headers[{header.name}]", header.value, True
-
-
 def unknown_field(spec: RegistryEntrySpec) -> c.Finding | None:
     """Find `${fields.NAME}` without such a field."""
     declared = {field.name for field in spec.fields}
@@ -179,6 +159,16 @@ def credential_twice(spec: RegistryEntrySpec) -> c.Finding | None:
     return None
 
 
+def override_not_allowed(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find a partial Deployment spec that may not be merged."""
+    return override_problem(spec.self_hosted) if spec.self_hosted else None
+
+
+def pod_not_hardened(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find an override that no installation's pod could have; an environment's defaults may still be the reason for one."""
+    return example_problem(spec.self_hosted) if spec.self_hosted and spec.self_hosted.deployment else None
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     not_implemented,
     invalid_pattern,
@@ -191,6 +181,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     file_in_header,
     credential_for_stdio,
     credential_twice,
+    override_not_allowed,
+    pod_not_hardened,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wharfinger_crds import conditions as c
 from wharfinger_crds.environment import EnvironmentStatus, ProviderStatus
 from wharfinger_operator.plan.installation_checks import environment_problem, server_namespace
+from wharfinger_operator.plan.used_by import used_by
 from wharfinger_operator.world import EnvironmentWorld
 
 
@@ -43,6 +44,7 @@ def environment_status(world: EnvironmentWorld, now: str) -> EnvironmentStatus:
         conditions=c.merged(world.environment.status.conditions, (ready, *rest[:2], *info, *rest[2:]), meta.generation, now),
         namespace=server_namespace(world.environment, world.settings),
         provider=ProviderStatus(name="NetworkPolicy", source="Override" if spec.egress.provider == "NetworkPolicy" else "Detected"),
-        installations=world.installations,
+        installations=len(world.installations),
+        used_by=used_by(world.installations),
         domains=len(spec.egress.domains),
     )

@@ -9,11 +9,11 @@ from wharfinger_crds import conditions as c
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_operator.plan.catalog import environment_values
-from wharfinger_operator.plan.entry_checks import templates
 from wharfinger_operator.plan.entry_point import Known, Unknown, entry_point_of
 from wharfinger_operator.plan.fields import FieldValues, placeholders, resolve_fields
 from wharfinger_operator.plan.identity import Identity
 from wharfinger_operator.plan.pull_secret import PullSecret, pull_secrets
+from wharfinger_operator.plan.templates import templates
 from wharfinger_operator.world import InstallationWorld
 
 

@@ -14,18 +14,20 @@ from wharfinger_crds.connection import Connection, ConnectionHeader
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import HttpServer, RegistryEntry, SelfHosted
-from wharfinger_crds.tool_definitions import definitions_hash
 from wharfinger_operator.plan.entry_point import ImageQuestion, Unknown
 from wharfinger_operator.plan.fields import FieldValues, in_url, render
+from wharfinger_operator.plan.hardening import hardening_problem, subject_of
 from wharfinger_operator.plan.identity import Identity, identity_of
 from wharfinger_operator.plan.inputs import Inputs, resolve_inputs
-from wharfinger_operator.plan.installation_checks import environment_of, installation_problem, server_namespace
+from wharfinger_operator.plan.installation_checks import entry_not_visible, environment_of, installation_problem, server_namespace
 from wharfinger_operator.plan.network import network_policy
+from wharfinger_operator.plan.tools import plan_tools
 from wharfinger_operator.plan.workload import Server, bridge_token, workload
 from wharfinger_operator.world import InstallationWorld
 
 REVOKED: Final = frozenset({c.NAMESPACE_NOT_TENANT, c.OWNER_NOT_GRANTED, c.NAMESPACE_NOT_ALLOWED})
-"""Reasons for which a running server is taken away. For every other one it goes on with what it has."""
+"""Reasons for which a running server is taken away; so it is where its owner may not see the entry any more, which has the reason of a missing
+entry. For every other one it goes on with what it has."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
     problem = installation_problem(world, installation)
     if problem is not None or environment is None or world.entry is None:
         accepted = problem or c.true(c.ACCEPTED)
-        return InstallationPlan(() if accepted.reason in REVOKED else None, accepted, environment=environment)
+        revoked = accepted.reason in REVOKED or entry_not_visible(world, installation) is not None
+        return InstallationPlan(() if revoked else None, accepted, environment=environment)
     accepted = c.true(c.ACCEPTED)
     identity = identity_of(installation, server_namespace(environment, world.settings))
     inputs = resolve_inputs(world, installation, world.entry, identity)
@@ -65,6 +68,8 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
     connection = _connection(world, world.entry, environment, identity, inputs.fields)
     policy = (network_policy(identity, environment.spec.egress, world.dns, world.settings.namespaces.system),) if server else ()
     parts = workload(server) if server else ()
+    if problem := hardening_problem(subject_of(identity, parts)) if parts else None:
+        return InstallationPlan(None, problem, environment=environment)
     secrets = tuple(part for part in parts if part["kind"] == "Secret")
     rest = tuple(part for part in parts if part["kind"] != "Secret")
     desired = (*secrets, *policy, *rest, *_definitions(world), _connection_secret(world, identity, connection))
@@ -72,6 +77,7 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
 
 
 def _server(world: InstallationWorld, installation: Installation, identity: Identity, hosted: SelfHosted, inputs: Inputs) -> Server:
+    environment = environment_of(world)
     return Server(
         identity=identity,
         declared=hosted,
@@ -82,6 +88,7 @@ def _server(world: InstallationWorld, installation: Installation, identity: Iden
         restarted_at=installation.metadata.annotations.get(names.RESTARTED_AT),
         suspended=installation.spec.suspend,
         root_key=world.root_key,
+        pod_defaults=(world.settings.servers.pod_defaults, environment.spec.pod_defaults if environment else None),
     )
 
 
@@ -98,10 +105,9 @@ def _connection(
         path = (spec.self_hosted.http or HttpServer()).path if spec.self_hosted else ""
         url = render(spec.remote.url, fields, in_url) if spec.remote else names.server_url(namespace, name, identity.server_namespace, path)
         headers = _headers(entry, fields)
-    tools = current_tools(world)
     return Connection(
         namespace=namespace, name=name, uid=identity.uid, entry=entry.metadata.name, environment=environment.metadata.name,
-        url=url, transport=spec.remote.transport if spec.remote else "StreamableHTTP", headers=headers, tools_hash=tools,
+        url=url, transport=spec.remote.transport if spec.remote else "StreamableHTTP", headers=headers, tools_hash=plan_tools(world).offered,
     )  # fmt: skip
 
 
@@ -130,29 +136,20 @@ def _connection_secret(world: InstallationWorld, identity: Identity, connection:
     }
 
 
-def current_tools(world: InstallationWorld) -> str | None:
-    """Return the hash of the tool definitions that count: the newest discovered, else those that the status already names."""
-    if world.discovery and world.discovery.definitions is not None:
-        return definitions_hash(world.discovery.definitions)
-    status = world.installation.status if world.installation else None
-    return status.tools.hash if status and status.tools and names.tools_name(status.tools.hash) in world.stored else None
-
-
 def _definitions(world: InstallationWorld) -> tuple[dict[str, Any], ...]:
-    if world.discovery is None or world.discovery.definitions is None:
-        return ()
-    return (
+    return tuple(
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {
-                "name": names.tools_name(definitions_hash(world.discovery.definitions)),
+                "name": names.tools_name(definitions.hash),
                 "namespace": world.settings.namespaces.system,
                 "labels": {names.MANAGED_BY: names.MANAGER, names.PART: "tools"},
             },
             "immutable": True,
-            "data": {names.TOOLS_KEY: world.discovery.definitions},
-        },
+            **definitions.data(),
+        }
+        for definitions in plan_tools(world).missing
     )
 
 

