@@ -27,5 +27,6 @@ BUILT: Final = {
     "GW-7": "The client's token never goes upstream.",
     "AUT-4": "Static bearer tokens for a user, a team, the organization: hashed, expiring, revoked by deletion.",
     "OPS-1": "Everything is a manifest; status follows kstatus, and a user's object is never written but for its status.",
+    "OPS-2": "The Helm chart: a closed schema, exact rights, roles for people, admission policies, disruption budgets, monitors, rules, a dashboard.",
     "OPS-7": "One operator leads and another takes over; gateway replicas hold no state.",
 }
