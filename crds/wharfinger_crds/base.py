@@ -47,6 +47,8 @@ UserName = Annotated[str, StringConstraints(max_length=317, pattern=r"^[a-z0-9](
 """`<identity provider>:<username claim>`."""
 Duration = Annotated[str, StringConstraints(max_length=20, pattern=r"^([0-9]{1,6}(ms|s|m|h))+$")]
 Quantity = Annotated[str, StringConstraints(max_length=20, pattern=r"^[0-9]{1,12}(Ki|Mi|Gi|k|M|G)?$")]
+LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
+Labels = Annotated[dict[str, LabelValue], Field(max_length=16)]
 UsedBy = Annotated[
     tuple[Annotated[str, StringConstraints(max_length=127)], ...],
     Field(

@@ -45,10 +45,15 @@ NAMESPACE_NOT_ALLOWED: Final = "NamespaceNotAllowed"
 NAMESPACE_NOT_TENANT: Final = "NamespaceNotTenant"
 OWNER_NOT_GRANTED: Final = "OwnerNotGranted"
 IMAGE_NOT_ALLOWED: Final = "ImageNotAllowed"
+OVERRIDE_NOT_ALLOWED: Final = "OverrideNotAllowed"
+POD_NOT_HARDENED: Final = "PodNotHardened"
 UNKNOWN_FIELD: Final = "UnknownField"
 FIELD_MISSING: Final = "FieldMissing"
 FIELD_INVALID: Final = "FieldInvalid"
 SECRET_MISSING: Final = "SecretMissing"  # noqa: S105 - a reason
+CONFIG_MAP_MISSING: Final = "ConfigMapMissing"
+PULL_SECRET_INVALID: Final = "PullSecretInvalid"  # noqa: S105 - a reason
+IMAGE_UNREADABLE: Final = "ImageUnreadable"
 SECRET_IN_PLAIN_SIGHT: Final = "SecretInPlainSight"  # noqa: S105 - a reason
 NOT_PROVEN: Final = "NotProven"
 NOT_NEEDED: Final = "NotNeeded"
@@ -66,6 +71,11 @@ QUOTA_EXCEEDED: Final = "QuotaExceeded"
 PODS_REFUSED: Final = "PodsRefused"
 UNSCHEDULABLE: Final = "Unschedulable"
 DISCOVERY_FAILED: Final = "DiscoveryFailed"
+DEFINITIONS_TOO_LARGE: Final = "DefinitionsTooLarge"
+DEFINITIONS_DROPPED: Final = "DefinitionsDropped"
+DEFINITIONS_CHANGED: Final = "DefinitionsChanged"
+DEFINITIONS_NOT_ACCEPTED: Final = "DefinitionsNotAccepted"
+FIRST_SEEN: Final = "FirstSeen"
 CREDENTIAL_REFUSED: Final = "CredentialRefused"
 MANY_DEFAULTS: Final = "ManyDefaults"
 NO_TOOLS: Final = "NoTools"
@@ -89,7 +99,10 @@ STALLED_REASONS: Final = frozenset(
         UNKNOWN_FIELD,
         FIELD_INVALID,
         FIELD_MISSING,
+        PULL_SECRET_INVALID,
         IMAGE_NOT_ALLOWED,
+        OVERRIDE_NOT_ALLOWED,
+        POD_NOT_HARDENED,
         ENVIRONMENT_NOT_ALLOWED,
     }
 )

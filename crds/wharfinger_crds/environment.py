@@ -6,13 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from wharfinger_crds.base import FreeForm, Label, Model, Object, ShortText, Status, UsedBy, map_list, set_list, validations
+from wharfinger_crds.base import Label, Labels, Model, Object, ShortText, Status, UsedBy, map_list, set_list, validations
+from wharfinger_crds.pod_defaults import PodDefaults
 
 Cidr = Annotated[
     str, StringConstraints(max_length=49), Field(json_schema_extra=validations(("isCIDR(self)", "is not a CIDR such as 203.0.113.0/24")))
 ]
-LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
-Labels = Annotated[dict[str, LabelValue], Field(max_length=16)]
 
 
 class Port(Model):
@@ -88,17 +87,6 @@ class AllowedNamespaces(Model):
     names: tuple[Label, ...] = set_list(64)
     selector: Labels | None = None
     """Labels of the namespace."""
-
-
-class PodDefaults(Model):
-    """Defaults for the pods of servers."""
-
-    node_selector: Labels | None = None
-    tolerations: Annotated[tuple[FreeForm, ...], Field(max_length=16)] = ()
-    affinity: FreeForm | None = None
-    priority_class_name: Annotated[str, StringConstraints(max_length=253)] | None = None
-    runtime_class_name: Annotated[str, StringConstraints(max_length=253)] | None = None
-    resources: FreeForm | None = None
 
 
 class EnvironmentSpec(Model):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from wharfinger_crds import names
 from wharfinger_crds.base import (
     IMMUTABLE,
     FieldName,
@@ -101,6 +102,23 @@ class ToolSummary(Model):
     names: Annotated[tuple[Annotated[str, StringConstraints(max_length=256)], ...], Field(max_length=100)] = ()
     """The first hundred names, sorted."""
     hash: ShortText
+    """Of the definitions as they are stored."""
+    acceptance: ShortText | None = None
+    """What an entry's `spec.tools.accepted` names to accept these definitions: the same whenever they say the same."""
+    pinned_hash: ShortText | None = None
+    """Of the definitions that are accepted, as they are stored, where the entry pins them."""
+    offered_hash: ShortText | None = None
+    """Of the definitions that gateways get, as they are stored; omitted: all of them."""
+
+    @property
+    def offered(self) -> str:
+        """The hash of the definitions that gateways get."""
+        return self.offered_hash or self.hash
+
+    @property
+    def config_maps(self) -> frozenset[str]:
+        """The names of the ConfigMaps that hold definitions which count."""
+        return frozenset(names.tools_name(one) for one in (self.hash, self.pinned_hash, self.offered_hash) if one)
 
 
 class Workload(Model):

@@ -35,6 +35,8 @@ ALLOW_DELETION: Final = f"{GROUP}/allow-deletion"
 """`"true"` on an entry or environment: it may be deleted although it is in use."""
 INPUT_HASH: Final = f"{GROUP}/input-hash"
 """On a pod template: HMAC of the Secrets' data that the pod reads, so that rotation rolls the pods."""
+IMAGE_CONFIG: Final = f"{GROUP}/image-config"
+"""On a Deployment: what the image starts by itself, as its registry said, signed."""
 
 SETTINGS_CONFIGMAP: Final = "wharfinger-settings"
 SETTINGS_KEY: Final = "settings.yaml"
@@ -42,6 +44,8 @@ ROOT_KEY_SECRET: Final = "wharfinger-root-key"  # noqa: S105 - the Secret's name
 ROOT_KEY: Final = "key"
 CONNECTION_KEY: Final = "connection.json"
 TOOLS_KEY: Final = "tools.json"
+PACKED_TOOLS_KEY: Final = "tools.json.z"
+"""In binaryData: the same, compressed by zlib."""
 OPERATOR_LEASE: Final = "wharfinger-operator"
 
 SERVER_CONTAINER: Final = "server"

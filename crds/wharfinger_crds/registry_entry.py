@@ -30,6 +30,7 @@ from wharfinger_crds.visibility import EntryVisibility
 
 Template = Annotated[str, StringConstraints(max_length=4096)]
 """Text in which `${fields.NAME}` stands for the value of a field of the installation."""
+AcceptanceHash = Annotated[str, StringConstraints(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
 EnvName = Annotated[str, StringConstraints(max_length=253, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 FIELD_IN_HOST = r"self.matches('^https?://[^/?#$]+([/?#].*)?$')"
 
@@ -211,6 +212,12 @@ class ToolSettings(Model):
     """What happens when a server's tool definitions change."""
 
     pinning: Literal["Off", "Report", "Withhold"] = "Off"
+    """Off: whatever the server says is offered. Report: a change is a condition of the installation. Withhold: and gateways offer
+    only what is as it was accepted."""
+    accepted: tuple[AcceptanceHash, ...] = set_list(64)
+    """Definitions that were looked at and accepted, as `status.tools.acceptance` of an installation names them. While this is
+    empty, the first definitions that an installation's server lists are taken for accepted; a status remembers them, and a status
+    is lost when the cluster is restored from manifests. What is named here is not."""
 
 
 class RegistryEntrySpec(Model):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 import yaml
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from wharfinger_crds.base import Label, Model, UserName
+from wharfinger_crds.pod_defaults import PodDefaults, resources_problem
 
 Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?$")]
 
@@ -39,6 +40,21 @@ class Images(Model):
     """For entries without an image."""
     bridge: Annotated[str, StringConstraints(min_length=1)]
     """Brings the stdio bridge."""
+    insecure_registries: tuple[Annotated[str, StringConstraints(max_length=253, pattern=r"^[a-z0-9.:\[\]-]+$")], ...] = ()
+    """Hosts of registries that are asked over plain HTTP, with the port; those on the loopback interface always are."""
+
+
+class Servers(Model):
+    """What holds for every server that the operator runs."""
+
+    pod_defaults: PodDefaults | None = None
+    """Defaults for pods; an environment's come on top, then the entry's."""
+
+    @model_validator(mode="after")
+    def _has_good_resources(self) -> Self:
+        if self.pod_defaults and (problem := resources_problem(self.pod_defaults)):
+            raise ValueError(f"podDefaults.{problem}")
+        return self
 
 
 class Settings(Model):
@@ -49,6 +65,7 @@ class Settings(Model):
     namespaces: Namespaces
     images: Images
     teams: tuple[Team, ...] = ()
+    servers: Servers = Servers()
 
     def teams_of(self, user: str) -> frozenset[str]:
         """Return the names of the teams that the user is a member of."""

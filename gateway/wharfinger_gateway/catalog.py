@@ -22,6 +22,7 @@ from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.resolve import Choice, resolve
 from wharfinger_gateway.snapshot import Assignment, Gateway, Snapshot, Tool
 from wharfinger_mcp.param_header import ANNOTATION, ParamHeader, param_headers
+from wharfinger_mcp.resource_tool import resource_uri
 from wharfinger_mcp.tool_name import AssignedTool, exposed_names
 
 MAX_CATALOGS: Final = 1024
@@ -45,6 +46,8 @@ class Listed:
     tool: Tool
     annotated: tuple[ParamHeader, ...] = ()
     """Arguments that are repeated in headers."""
+    resource: str | None = None
+    """The URI of the resource that the tool reads; None for a tool of the server's own."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,11 @@ def catalog(gateway: Gateway, visible: Sources, snapshot: Snapshot) -> Catalog:
     for assigned, assignment, tool in _assigned(gateway, visible, snapshot):
         found.setdefault(assigned, (assignment, tool))
     named = exposed_names(found)
-    return Catalog(gateway, {name: Listed(name, *found[assigned], _annotated(found[assigned][1])) for name, assigned in named.items()})
+    return Catalog(gateway, {name: _listed(name, *found[assigned]) for name, assigned in named.items()})
+
+
+def _listed(name: str, assignment: Assignment, tool: Tool) -> Listed:
+    return Listed(name, assignment, tool, _annotated(tool), resource_uri(tool.definition))
 
 
 def _annotated(tool: Tool) -> tuple[ParamHeader, ...]:

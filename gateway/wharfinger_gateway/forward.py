@@ -22,6 +22,7 @@ from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.errors import BusyError, NotSentError, RefusedError, TimedOutError, UpstreamError
 from wharfinger_mcp.jsonrpc import Params, Response
 from wharfinger_mcp.param_header import headers_for
+from wharfinger_mcp.resource_tool import read_params, tool_result
 from wharfinger_mcp.upstream import CallLimits
 
 _log = logging.getLogger(__name__)
@@ -54,13 +55,20 @@ async def forward(permit: Permit, choice: Choice, listed: Listed, params: Params
     try:
         upstream, headers = upstreams.of(choice.installation, permit.principal)
         headers = {**headers, **_param_headers(listed, params)}
-        response = await upstream.call("tools/call", _outgoing(params, listed), headers, CallLimits(seconds=permit.gateway.call_timeout))
+        method = "tools/call" if listed.resource is None else "resources/read"
+        response = await upstream.call(method, _outgoing(params, listed), headers, CallLimits(seconds=permit.gateway.call_timeout))
     except UpstreamError as error:
         _log.warning("call of %s at installation %s: %s", listed.tool.name, choice.installation.path, error.message)
         return Refusal(_reason(error))
     if response.error is not None:
         return Served(response, is_error=True)
-    return _served(response)
+    return _served(response) if listed.resource is None else _read(response)
+
+
+def _read(response: Response) -> Served | Refusal:
+    """Return what a resource holds, as the result of the tool that stands for it."""
+    result = tool_result(response.result or msgspec.Raw(b""))
+    return Refusal(Reason.UPSTREAM_FAILED) if result is None else _served(Response(response.id, result))
 
 
 def _served(response: Response) -> Served | Refusal:
@@ -74,12 +82,12 @@ def _served(response: Response) -> Served | Refusal:
 
 
 def _outgoing(params: Params, listed: Listed) -> Params:
-    """Return the params for the server: its own name for the tool, and without what is not passed back either."""
+    """Return the params for the server: its own name for the tool or resource, and without what is not passed back either."""
     passed = {name: value for name, value in params.items() if name not in _NOT_PASSED_ON}
     meta = jsonrpc.members(passed["_meta"]) if "_meta" in passed else None
     if meta is not None and meta.pop(_PROGRESS_TOKEN, None) is not None:
         passed["_meta"] = jsonrpc.raw_json(meta)
-    return jsonrpc.renamed(passed, listed.tool.name)
+    return jsonrpc.renamed(passed, listed.tool.name) if listed.resource is None else read_params(passed, listed.resource)
 
 
 def _param_headers(listed: Listed, params: Params) -> Mapping[str, str]:

@@ -25,7 +25,7 @@ from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings, SettingsError, read_settings
 from wharfinger_crds.token import Token
-from wharfinger_crds.tool_definitions import definitions_hash
+from wharfinger_crds.tool_definitions import MalformedDefinitionsError, definitions_hash, read_definitions
 from wharfinger_gateway.snapshot import Refused, Tool
 
 MIN_ROOT_KEY: Final = 32
@@ -130,16 +130,15 @@ def _connection(manifest: Manifest) -> StoredConnection | Refused:
 
 def _tools(manifest: Manifest) -> ToolList | Refused:
     """Return the tool definitions in a ConfigMap, whose name must be that of their hash."""
-    text = (manifest.get("data") or {}).get(names.TOOLS_KEY, "")
-    digest = definitions_hash(text)
-    if manifest["metadata"]["name"] != names.tools_name(digest):
-        return _refused(manifest, f"is not named by the hash of its {names.TOOLS_KEY}, which would be {names.tools_name(digest)}")
     try:
+        text = read_definitions(manifest)
         documents = [bytes(raw) for raw in _tool_documents.decode(text)]
         tools = [Tool(_tool_name.decode(document).name, document) for document in documents]
+    except MalformedDefinitionsError as error:
+        return _refused(manifest, str(error))
     except (msgspec.DecodeError, RecursionError):
         return _refused(manifest, f"its {names.TOOLS_KEY} is not a JSON list of tools with names")
-    return ToolList(digest, tuple(sorted(tools, key=lambda tool: tool.name)))
+    return ToolList(definitions_hash(text), tuple(sorted(tools, key=lambda tool: tool.name)))
 
 
 def _root_key(manifest: Manifest) -> RootKey | Refused:

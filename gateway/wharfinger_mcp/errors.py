@@ -11,6 +11,8 @@
     ├── SessionGoneError        the server forgot the session, and a new one did not help or was not tried
     ├── NotMcpError             an answer that is not MCP: a web page, a redirect, another protocol
     └── ProtocolError           MCP, but against its rules or beyond our bounds
+        ├── TooLargeError           more than our bounds allow
+        └── NotListedError          the server refuses to list
 
 A message is for people: it says what, where and how to mend it. It never holds a header's value, a query string or text
 from an answer's body, any of which may be secret.
@@ -72,6 +74,18 @@ class NotMcpError(UpstreamError):
 
 class ProtocolError(UpstreamError):
     """The server speaks MCP and broke one of its rules, or one of our bounds."""
+
+
+class TooLargeError(ProtocolError):
+    """The server sent, or would send, more than we take."""
+
+
+class NotListedError(ProtocolError):
+    """The server answered a list's method with an error."""
+
+    def __init__(self, method: str, code: int) -> None:
+        super().__init__(f"the server refused {method} with error {code}")
+        self.code = code
 
 
 _ADVICE = {

@@ -13,7 +13,7 @@ import msgspec
 
 from wharfinger_mcp import jsonrpc, media_type
 from wharfinger_mcp.endpoint import Endpoint
-from wharfinger_mcp.errors import InterruptedCallError, NotMcpError, ProtocolError, RefusedError, refusal
+from wharfinger_mcp.errors import InterruptedCallError, NotMcpError, ProtocolError, RefusedError, TooLargeError, refusal
 from wharfinger_mcp.http_client import Answer, HttpClient
 from wharfinger_mcp.jsonrpc import Batch, Id, Malformed, Notification, Request, Response
 from wharfinger_mcp.sse import EventStream, EventTooLargeError
@@ -126,7 +126,7 @@ async def _streamed(answer: Answer, request_id: Id, bounds: Bounds, on_message: 
         try:
             arrived = events.feed(piece)
         except EventTooLargeError as error:
-            raise ProtocolError(str(error)) from None
+            raise TooLargeError(str(error)) from None
         for event in arrived:
             if event.type != "message" or not event.data:
                 continue

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, cast
 
 import httptools
 
-from wharfinger_mcp.errors import InterruptedCallError, NotMcpError, ProtocolError, TimedOutError, UnreachableError, UpstreamError
+from wharfinger_mcp.errors import InterruptedCallError, NotMcpError, TimedOutError, TooLargeError, UnreachableError, UpstreamError
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 PAUSE_BYTES: Final = 256 * 1024
@@ -258,7 +258,7 @@ class Connection(asyncio.Protocol):
         self._fail(TimedOutError("the server did not answer in time"))
 
     def _fail_too_large(self) -> None:
-        self._fail(ProtocolError(f"the answer has more than {self._limit} bytes"))
+        self._fail(TooLargeError(f"the answer has more than {self._limit} bytes"))
 
     def _fail(self, error: UpstreamError) -> None:
         if self._error is None and not self._complete:

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from wharfinger_mcp import jsonrpc
-from wharfinger_mcp.errors import ProtocolError, TimedOutError
+from wharfinger_mcp.errors import NotListedError, ProtocolError, TimedOutError, TooLargeError
 from wharfinger_mcp.jsonrpc import Params, Response
 from wharfinger_mcp.upstream import CallLimits, Upstream
 
@@ -72,19 +72,19 @@ async def list_all(upstream: Upstream, method: str, headers: Mapping[str, str], 
         items += found
         size += sum(len(bytes(item)) for item in found)
         if len(items) > limits.items or size > limits.bytes:
-            raise ProtocolError(f"{method} has more than {limits.items} items or {limits.bytes} bytes")
+            raise TooLargeError(f"{method} has more than {limits.items} items or {limits.bytes} bytes")
         if cursor is None:
             return tuple(items)
         if cursor in seen:
             raise ProtocolError(f"{method} gave the same cursor twice: its pages never end")
         seen.add(cursor)
         params = {"cursor": jsonrpc.raw_json(cursor)}
-    raise ProtocolError(f"{method} has more than {limits.pages} pages")
+    raise TooLargeError(f"{method} has more than {limits.pages} pages")
 
 
 def _read(response: Response, method: str) -> tuple[list[Raw], str | None]:
     if response.error is not None:
-        raise ProtocolError(f"the server refused {method} with error {response.error.code}")
+        raise NotListedError(method, response.error.code)
     raw = response.result if response.result is not None else Raw(b"null")
     found = (jsonrpc.members(raw) or {}).get(MEMBERS[method])
     try:

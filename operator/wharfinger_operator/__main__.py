@@ -9,6 +9,8 @@ import os
 import secrets
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import uvloop
 from aiohttp import web
@@ -21,6 +23,7 @@ from wharfinger_cluster.login import login as log_in
 from wharfinger_crds import names
 from wharfinger_crds.settings import Settings, SettingsError
 from wharfinger_operator.configuration import Configuration
+from wharfinger_operator.logs import LogEndpoint
 from wharfinger_operator.operator import Operator, settings_of
 from wharfinger_operator.root_key import RootKeyError
 from wharfinger_operator.telemetry import Telemetry
@@ -33,7 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="wharfinger-operator",
         description="Turns Wharfinger's custom resources into workloads, policies and connections.",
-        epilog="Environment: WHARFINGER_NAMESPACE, WHARFINGER_POD, WHARFINGER_PROBE_PORT, WHARFINGER_WORKERS, WHARFINGER_LOG_LEVEL.",
+        epilog="Environment: WHARFINGER_NAMESPACE, WHARFINGER_POD, WHARFINGER_PROBE_PORT, WHARFINGER_LOGS_PORT, WHARFINGER_WORKERS, WHARFINGER_LOG_LEVEL.",
     )
     parser.add_argument("--kubeconfig", default="", help="run outside of the cluster, with this kubeconfig")
     arguments = parser.parse_args()
@@ -48,18 +51,27 @@ def main() -> int:
 
 async def _run(configuration: Configuration, kubeconfig: str) -> int:
     telemetry = Telemetry()
-    probes = web.AppRunner(telemetry.application(), access_log=None)
-    await probes.setup()
-    await web.TCPSite(probes, None, configuration.probe_port).start()
     try:
-        login = await log_in(os.environ, kubeconfig=kubeconfig)
-        async with Cluster(login, on_request=telemetry.request) as cluster:
-            return await _lead(cluster, login, configuration, telemetry)
+        async with _served(telemetry.application(), configuration.probe_port):
+            login = await log_in(os.environ, kubeconfig=kubeconfig)
+            async with Cluster(login, on_request=telemetry.request) as cluster:
+                logs = LogEndpoint(cluster, configuration.system_namespace)
+                async with _served(logs.application(), configuration.logs_port):
+                    return await _lead(cluster, login, configuration, telemetry)
     except (ClusterError, SettingsError, RootKeyError) as error:
         _log.error("%s", error)
         return 1
+
+
+@asynccontextmanager
+async def _served(application: web.Application, port: int) -> AsyncIterator[None]:
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, None, port).start()
+        yield
     finally:
-        await probes.cleanup()
+        await runner.cleanup()
 
 
 async def _lead(cluster: Cluster, login: Login, configuration: Configuration, telemetry: Telemetry) -> int:

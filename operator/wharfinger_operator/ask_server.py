@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import msgspec
@@ -9,19 +10,20 @@ import msgspec
 from wharfinger_crds import conditions as c
 from wharfinger_crds.connection import Connection
 from wharfinger_crds.installation import ServerInfo
-from wharfinger_crds.tool_definitions import definitions_text
-from wharfinger_mcp.discovery import discover
+from wharfinger_crds.tool_definitions import DefinitionsTooLargeError, definitions_of
+from wharfinger_mcp.discovery import Discovery, DroppedTool, discover
 from wharfinger_mcp.endpoint import parse_endpoint
 from wharfinger_mcp.envelope import Identity
-from wharfinger_mcp.errors import RefusedError, UpstreamError
+from wharfinger_mcp.errors import RefusedError, TooLargeError, UpstreamError
 from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.listing import ListLimits
 from wharfinger_mcp.upstream import Upstream
 from wharfinger_operator.discover import Answer, DiscoveryError
 
-STORED_BYTES: Final = 900_000
-"""A ConfigMap holds a mebibyte; the rest is for its metadata."""
+DROPPED_SHOWN: Final = 10
 _TEXT: Final = 256
+_REASON: Final = 160
+_SHRINK: Final = "let the server offer fewer tools or shorter descriptions, or run it as several entries"
 
 
 class ServerAsker:
@@ -42,18 +44,40 @@ class ServerAsker:
                 await upstream.close(headers)
         except RefusedError as error:
             raise DiscoveryError(error.message, c.CREDENTIAL_REFUSED if error.status in {401, 403} else c.DISCOVERY_FAILED) from None
+        except TooLargeError as error:
+            raise DiscoveryError(f"{error.message}: {_SHRINK}", c.DEFINITIONS_TOO_LARGE) from None
         except UpstreamError as error:
             raise DiscoveryError(error.message) from None
-        definitions = definitions_text([msgspec.json.decode(tool.definition) for tool in found.tools])
-        if len(definitions.encode()) > STORED_BYTES:
-            raise DiscoveryError(
-                f"the definitions of the {len(found.tools)} tools are larger than {STORED_BYTES} bytes, which a ConfigMap cannot hold"
-            )
-        info = found.server_info
-        return Answer(
-            definitions, ServerInfo(name=info.name[:_TEXT], version=info.version[:_TEXT], protocol_version=found.protocol_version[:32])
-        )
+        # In a thread: of a mebibyte, parsing, hashing and packing would hold everyone else up.
+        return await asyncio.to_thread(_answer, found)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+
+def _answer(found: Discovery) -> Answer:
+    try:
+        definitions = definitions_of([msgspec.json.decode(tool.definition) for tool in found.tools])
+    except DefinitionsTooLargeError as error:
+        raise DiscoveryError(f"{error}; {_SHRINK}", c.DEFINITIONS_TOO_LARGE) from None
+    info = found.server_info
+    server = ServerInfo(name=info.name[:_TEXT], version=info.version[:_TEXT], protocol_version=found.protocol_version[:32])
+    return Answer(definitions, server, *_remark(found))
+
+
+def _remark(found: Discovery) -> tuple[str, str]:
+    """Return reason and message of a condition that is True, but remarkable."""
+    if found.dropped:
+        return c.DEFINITIONS_DROPPED, _dropped(found.dropped, len(found.tools) + len(found.dropped))
+    if found.tools:
+        return c.SUCCEEDED, ""
+    declared = [kind for kind in ("tools", "resources") if kind in found.capabilities]
+    return c.NO_TOOLS, f"the server lists no {' and no '.join(declared)}" if declared else "the server declares neither tools nor resources"
+
+
+def _dropped(dropped: tuple[DroppedTool, ...], total: int) -> str:
+    ordered = sorted((tool.name, tool.reason) for tool in dropped)
+    shown = "; ".join(f"{name[:_TEXT]}: {reason[:_REASON]}" for name, reason in ordered[:DROPPED_SHOWN])
+    more = f"; and {len(ordered) - DROPPED_SHOWN} more" if len(ordered) > DROPPED_SHOWN else ""
+    return f"{len(ordered)} of {total} cannot be used and are left out: {shown}{more}"

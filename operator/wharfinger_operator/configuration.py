@@ -16,6 +16,8 @@ class Configuration:
     """WHARFINGER_POD: name of this pod; holder of the lease."""
     probe_port: int = 8081
     """WHARFINGER_PROBE_PORT: /livez, /readyz and /metrics."""
+    logs_port: int = 8082
+    """WHARFINGER_LOGS_PORT: logs of installations, for who may read them."""
     workers: int = 8
     """WHARFINGER_WORKERS: objects worked on at the same time."""
     log_level: str = "INFO"
@@ -38,6 +40,7 @@ class Configuration:
             system_namespace=environ.get("WHARFINGER_NAMESPACE", cls.system_namespace),
             identity=environ.get("WHARFINGER_POD", cls.identity),
             probe_port=number("WHARFINGER_PROBE_PORT", cls.probe_port, 65535),
+            logs_port=number("WHARFINGER_LOGS_PORT", cls.logs_port, 65535),
             workers=number("WHARFINGER_WORKERS", cls.workers, 64),
             log_level=level,
         )

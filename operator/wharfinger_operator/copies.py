@@ -28,6 +28,7 @@ from wharfinger_cluster.resource import (
 )
 from wharfinger_crds import names
 from wharfinger_crds.settings import Namespaces
+from wharfinger_crds.tool_definitions import read_definitions, tool_digests
 from wharfinger_operator.plan.identity import InstallationKey, installation_key
 from wharfinger_operator.world import DnsPeer, Stored
 
@@ -38,12 +39,12 @@ OnChange = Callable[[Resource, Object], None]
 
 
 def tool_names(found: Object) -> Object:
-    """Return a tools ConfigMap without its definitions, which can be a mebibyte: only their names are kept."""
+    """Return a tools ConfigMap without its definitions, which can be mebibytes: only names and digests are kept."""
     try:
-        listed = [str(tool["name"]) for tool in json.loads(found.get("data", {}).get(names.TOOLS_KEY, "[]"))]
-    except (ValueError, TypeError, KeyError):
-        listed = []
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": found["metadata"], "toolNames": listed}
+        digests = tool_digests(json.loads(read_definitions(found)))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        digests = {}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": found["metadata"], "stored": Stored(digests)}
 
 
 class Copies:
@@ -72,6 +73,8 @@ class Copies:
             ns: Informer(cluster, SECRET, Scope(ns, labels=USABLE), on_change=changed(SECRET))
             for ns in dict.fromkeys((*spaces.tenants, spaces.catalog))
         }
+        self._catalog = spaces.catalog
+        self._config_maps = Informer(cluster, CONFIG_MAP, Scope(spaces.catalog, labels=USABLE), on_change=changed(CONFIG_MAP))
         definitions = Scope(spaces.system, labels=f"{MANAGED},{names.PART}=tools")
         self._tools = Informer(cluster, CONFIG_MAP, definitions, on_change=changed(CONFIG_MAP), transform=tool_names)
         self._namespaces = Informer(cluster, NAMESPACE, on_change=changed(NAMESPACE))
@@ -82,7 +85,7 @@ class Copies:
     @property
     def informers(self) -> tuple[Informer, ...]:
         """All of them."""
-        return (*self._children, *self._secrets.values(), self._tools, self._namespaces, self._dns, self._settings)
+        return (*self._children, *self._secrets.values(), self._config_maps, self._tools, self._namespaces, self._dns, self._settings)
 
     async def synced(self) -> None:
         """Wait until every copy has been complete once."""
@@ -108,9 +111,15 @@ class Copies:
                 del self._by_installation[key]
 
     def secrets(self, namespace: str) -> Iterator[Object]:
-        """Yield the opted-in Secrets of a tenant namespace, or of the catalog."""
+        """Yield the opted-in Secrets of a tenant namespace; never one that the operator made."""
         if namespace in self._secrets:
-            yield from self._secrets[namespace].store.values()
+            yield from (found for found in self._secrets[namespace].store.values() if not _is_ours(found))
+
+    def in_catalog(self, kind: str, name: str) -> Object | None:
+        """Return an opted-in Secret or ConfigMap of the catalog namespace; never one that the operator made."""
+        informer = self._secrets[self._catalog] if kind == "Secret" else self._config_maps
+        found = informer.get(name, self._catalog)
+        return None if found is None or _is_ours(found) else found
 
     def is_tenant(self, namespace: str) -> bool:
         """Tell whether the namespace is one whose Secrets are watched."""
@@ -122,12 +131,17 @@ class Copies:
 
     def stored(self) -> dict[str, Stored]:
         """Return the stored tool definitions by the name of their ConfigMap."""
-        return {key[1]: Stored(tuple(o["toolNames"])) for key, o in self._tools.store.items()}
+        return {key[1]: o["stored"] for key, o in self._tools.store.items()}
 
     def dns(self) -> DnsPeer:
         """Return how pods reach the cluster's DNS."""
         service = self._dns.get("kube-dns", "kube-system")
         return dns_peer(service) if service else DnsPeer()
+
+
+def _is_ours(found: Object) -> bool:
+    labels: Mapping[str, str] = found["metadata"].get("labels", {})
+    return labels.get(names.MANAGED_BY) == names.MANAGER
 
 
 def dns_peer(service: Mapping[str, Any]) -> DnsPeer:

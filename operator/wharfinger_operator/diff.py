@@ -51,6 +51,8 @@ class Changes:
     replace: tuple[dict[str, Any], ...] = ()
     """Children to which somebody added something; with the resource version that was looked at."""
     delete: tuple[Manifest, ...] = ()
+    remake: tuple[Manifest, ...] = ()
+    """Live children that must be deleted before they are applied: what is wrong with them cannot be changed."""
 
 
 def key_of(manifest: Manifest) -> Key:
@@ -67,13 +69,15 @@ def diff(desired: Sequence[dict[str, Any]] | None, owned: Iterable[Manifest], ex
         return Changes()
     live = {key_of(manifest): manifest for manifest in owned}
     wanted = {key_of(manifest) for manifest in desired}
-    pending = [m for m in desired if key_of(m) not in existing and not is_settled(m, live.get(key_of(m)))]
-    tampered = [m for m in desired if key_of(m) in live and added(m, live[key_of(m)])]
+    remade = [m for m in desired if key_of(m) in live and _is_frozen(m, live[key_of(m)])]
+    pending = [m for m in desired if key_of(m) not in existing and (m in remade or not is_settled(m, live.get(key_of(m))))]
+    tampered = [m for m in desired if m not in remade and key_of(m) in live and added(m, live[key_of(m)])]
     surplus = [manifest for key, manifest in live.items() if key not in wanted and not manifest["metadata"].get("deletionTimestamp")]
     return Changes(
         apply=tuple(stamped(m) for m in pending if m not in tampered),
         replace=tuple(_replacement(m, live[key_of(m)]) for m in tampered),
         delete=tuple(sorted(surplus, key=lambda m: (_DELETE_ORDER.index(m["kind"]), key_of(m)))),
+        remake=tuple(live[key_of(m)] for m in remade),
     )
 
 
@@ -106,6 +110,11 @@ def _added(live: object, desired: object, path: str, filled_in: frozenset[str]) 
     for key in live.keys() & desired.keys():
         extra += _added(live[key], desired[key], f"{path}.{key}", filled_in)
     return extra
+
+
+def _is_frozen(desired: Manifest, live: Manifest) -> bool:
+    # The API server lets nobody change the type of a Secret, nor a Secret that somebody made immutable.
+    return desired["kind"] == "Secret" and (live.get("type", "Opaque") != desired["type"] or live.get("immutable") is True)
 
 
 def _replacement(desired: dict[str, Any], live: Manifest) -> dict[str, Any]:

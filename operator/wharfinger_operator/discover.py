@@ -17,7 +17,7 @@ from wharfinger_crds import conditions as c
 from wharfinger_crds import names
 from wharfinger_crds.connection import Connection
 from wharfinger_crds.installation import ServerInfo
-from wharfinger_crds.tool_definitions import definitions_hash
+from wharfinger_crds.tool_definitions import Definitions
 from wharfinger_operator.plan.installation import fingerprint
 from wharfinger_operator.world import Discovery
 
@@ -49,8 +49,11 @@ class Question:
 class Answer:
     """What a server said: its tools as stored, and itself."""
 
-    definitions: str
+    definitions: Definitions
     server: ServerInfo
+    reason: str = c.SUCCEEDED
+    message: str = ""
+    """What is remarkable of it, for the condition."""
 
 
 class DiscoveryError(Exception):
@@ -93,7 +96,7 @@ class Discoverer:
     def definitions(self) -> frozenset[str]:
         """Return the names of the ConfigMaps that current results stand in."""
         found = (conversation.result for conversation in self._conversations.values())
-        return frozenset(names.tools_name(definitions_hash(r.definitions)) for r in found if r and r.definitions is not None)
+        return frozenset(names.tools_name(r.definitions.hash) for r in found if r and r.definitions is not None)
 
     def ask(self, question: Question) -> None:
         """Keep asking this, from now on; the same question again changes nothing."""
@@ -155,4 +158,4 @@ class Discoverer:
         except Exception:  # noqa: BLE001 - a server's answer that we cannot digest must not end the asking
             _log.exception("asking the server of %s/%s failed", question.connection.namespace, question.connection.name)
             return Discovery(asked, reason=c.DISCOVERY_FAILED, message="the server's answer could not be read: see the operator's log")
-        return Discovery(asked, answer.definitions, answer.server)
+        return Discovery(asked, answer.definitions, answer.server, answer.reason, answer.message)

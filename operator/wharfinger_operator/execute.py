@@ -21,6 +21,8 @@ async def execute(cluster: Cluster, changes: Changes, known: frozenset[Key]) -> 
     `known` are objects that are ours. For every other one the API server is asked first: what somebody else made is never
     taken over. Raises Unreachable, which means: again, later.
     """
+    for found in changes.remake:
+        await _delete(cluster, found)
     for manifest in (*changes.replace, *changes.apply):
         where = "/".join(key_of(manifest))
         try:

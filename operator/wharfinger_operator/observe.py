@@ -18,8 +18,19 @@ from wharfinger_crds.settings import Settings
 from wharfinger_crds.token import Token
 from wharfinger_operator.copies import Copies
 from wharfinger_operator.own_objects import OwnObjects
+from wharfinger_operator.plan.catalog import named_in_catalog
 from wharfinger_operator.pod_fact import pod_fact
-from wharfinger_operator.world import Discovery, EntryWorld, EnvironmentWorld, GatewayWorld, InstallationWorld, PodFact, TokenWorld
+from wharfinger_operator.world import (
+    Catalog,
+    CatalogSecret,
+    Discovery,
+    EntryWorld,
+    EnvironmentWorld,
+    GatewayWorld,
+    InstallationWorld,
+    PodFact,
+    TokenWorld,
+)
 
 
 @dataclass
@@ -35,17 +46,19 @@ class Observer:
     def installation(self, namespace: str, name: str, discovery: Discovery | None, symptom: PodFact | None) -> InstallationWorld:
         """Return the world of an installation, also of one that is gone."""
         installation: Installation | None = self.own.get(INSTALLATION, name, namespace)
+        entry: RegistryEntry | None = self.own.get(REGISTRY_ENTRY, installation.spec.entry_ref.name) if installation else None
         tenant = self.copies.namespace(namespace)
         return InstallationWorld(
             namespace=namespace,
             name=name,
             installation=installation,
             settings=self.settings,
-            entry=self.own.get(REGISTRY_ENTRY, installation.spec.entry_ref.name) if installation else None,
+            entry=entry,
             environments={env.metadata.name: env for env in self._environments()},
             grants=self._grants(namespace),
             namespace_labels=tenant["metadata"].get("labels", {}) if tenant else {},
             secrets={secret["metadata"]["name"]: secret_data(secret) for secret in self.copies.secrets(namespace)},
+            catalog=self._catalog(entry) if entry else Catalog(),
             root_key=self.root_key,
             dns=self.copies.dns(),
             owned=self.copies.children(namespace, name),
@@ -91,6 +104,13 @@ class Observer:
     def gateways(self) -> tuple[Gateway, ...]:
         """Return the gateways of every namespace."""
         return tuple(self.own.all(GATEWAY).values())
+
+    def _catalog(self, entry: RegistryEntry) -> Catalog:
+        found = {named: self.copies.in_catalog(*named) for named in named_in_catalog(entry)}
+        return Catalog(
+            {name: CatalogSecret(o.get("type", "Opaque"), secret_data(o)) for (kind, name), o in found.items() if o and kind == "Secret"},
+            {name: o.get("data", {}) for (kind, name), o in found.items() if o and kind == "ConfigMap"},
+        )
 
     def _environments(self) -> tuple[Environment, ...]:
         return tuple(self.own.all(ENVIRONMENT).values())

@@ -10,7 +10,7 @@ from typing import Any, Final
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.events import EventRecorder
 from wharfinger_cluster.login import Login
-from wharfinger_cluster.resource import CONFIG_MAP, NAMESPACE, SECRET, SERVICE, Object, Resource, Scope
+from wharfinger_cluster.resource import CONFIG_MAP, NAMESPACE, SERVICE, Object, Resource, Scope
 from wharfinger_cluster.workqueue import WorkQueue
 from wharfinger_crds import names
 from wharfinger_crds.base import Object as OwnObject
@@ -25,6 +25,8 @@ from wharfinger_operator.ask_server import ServerAsker
 from wharfinger_operator.configuration import Configuration
 from wharfinger_operator.copies import Copies
 from wharfinger_operator.discover import Discoverer
+from wharfinger_operator.image_lookup import ImageLookup
+from wharfinger_operator.image_registry import ImageRegistries
 from wharfinger_operator.observe import Observer
 from wharfinger_operator.own_objects import ObjectKey, OwnObjects
 from wharfinger_operator.reconcile import Reconciler
@@ -56,7 +58,9 @@ class Operator:
         self._discoverer = Discoverer(self._asker.ask, self._look_again)
         self._recorder = EventRecorder(cluster, f"{names.GROUP}/operator", configuration.identity)
         self._bridges = BridgeAsker(cluster, self._look_again)
-        self._reconciler = Reconciler(cluster, self._observer, self._discoverer, self._bridges, self._recorder)
+        self._registries = ImageRegistries()
+        self._images = ImageLookup(self._registries.entry_point, self._look_again)
+        self._reconciler = Reconciler(cluster, self._observer, self._discoverer, self._bridges, self._images, self._recorder)
 
     async def run(self) -> None:
         """Work until stopped: copies first, since nothing may be decided on half of the truth. Raises ClusterError at the start only."""
@@ -81,6 +85,8 @@ class Operator:
             await self._discoverer.close()
             await self._bridges.close()
             await self._asker.close()
+            await self._images.close()
+            await self._registries.close()
 
     def stop(self) -> None:
         """Finish what is being worked on and return from `run`."""
@@ -124,8 +130,8 @@ class Operator:
         meta = found.get("metadata", {})
         if resource == NAMESPACE:
             self._add(triggers.of_namespace(meta["name"], self._observer.installations(), self._observer.gateways()))
-        elif resource == SECRET and meta.get("labels", {}).get(names.USABLE) == "true":
-            self._add(triggers.of_secret(meta["namespace"], meta["name"], self._observer.installations()))
+        elif meta.get("labels", {}).get(names.USABLE) == "true":
+            self._usable_changed(resource.kind, meta["namespace"], meta["name"])
         elif resource == CONFIG_MAP:
             self._add(
                 frozenset(
@@ -139,6 +145,13 @@ class Operator:
             self._everything()
         else:
             self._add(triggers.of_child(found))
+
+    def _usable_changed(self, kind: str, namespace: str, name: str) -> None:
+        installations = self._observer.installations()
+        if kind == "Secret":
+            self._add(triggers.of_secret(namespace, name, installations))
+        if namespace == self._observer.settings.namespaces.catalog:
+            self._add(triggers.of_catalog(kind, name, self._own.all(REGISTRY_ENTRY).values(), installations))
 
     def _everything(self) -> None:
         for kind in (REGISTRY_ENTRY, ENVIRONMENT, INSTALLATION, GATEWAY, TOKEN):
@@ -168,7 +181,7 @@ def _same_spec(old: Any, new: Any) -> bool:
 
 
 def _names(installation: Installation, config_map: str) -> bool:
-    return installation.status.tools is not None and names.tools_name(installation.status.tools.hash) == config_map
+    return installation.status.tools is not None and config_map in installation.status.tools.config_maps
 
 
 async def settings_of(cluster: Cluster, namespace: str) -> Settings:

@@ -23,6 +23,7 @@ from wharfinger_operator.ask_bridge import BridgeAsker
 from wharfinger_operator.diff import diff, key_of
 from wharfinger_operator.discover import Discoverer, Question
 from wharfinger_operator.execute import execute
+from wharfinger_operator.image_lookup import ImageLookup
 from wharfinger_operator.observe import Observer
 from wharfinger_operator.plan.entry import entry_status
 from wharfinger_operator.plan.environment import environment_status
@@ -49,6 +50,7 @@ class Reconciler:
     observer: Observer
     discoverer: Discoverer
     bridges: BridgeAsker
+    images: ImageLookup
     recorder: EventRecorder
     now: Callable[[], str] = rfc3339
 
@@ -73,6 +75,9 @@ class Reconciler:
         if world.installation is None and (world.owned or self.discoverer.knows(namespace, name)) and await self._exists(namespace, name):
             return
         plan = plan_installation(world)
+        if answer := self.images.ask(namespace, name, plan.question):
+            world = replace(world, image=answer)
+            plan = plan_installation(world)
         existing = frozenset(("ConfigMap", world.settings.namespaces.system, stored) for stored in world.stored)
         changes = diff(plan.desired, world.owned, existing)
         refused = await execute(self.cluster, changes, frozenset(key_of(manifest) for manifest in world.owned))
@@ -98,9 +103,8 @@ class Reconciler:
 
     async def sweep_definitions(self) -> None:
         """Delete tool definitions that no installation names any more."""
-        used = {
-            names.tools_name(i.status.tools.hash) for i in self.observer.installations() if i.status.tools
-        } | self.discoverer.definitions()
+        named = (i.status.tools.config_maps for i in self.observer.installations() if i.status.tools)
+        used = self.discoverer.definitions().union(*named)
         for stored in sorted(set(self.observer.copies.stored()) - used):
             try:
                 await self.cluster.delete(CONFIG_MAP, stored, self.observer.settings.namespaces.system)

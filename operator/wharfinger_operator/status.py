@@ -5,20 +5,16 @@ A condition that is not True says what to do. Messages of the kubelet are not re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from wharfinger_crds import conditions as c
-from wharfinger_crds import names
-from wharfinger_crds.installation import InstallationStatus, Phase, ToolSummary, Workload
+from wharfinger_crds.installation import InstallationStatus, Phase, Workload
 from wharfinger_crds.registry_entry import HttpServer
-from wharfinger_crds.tool_definitions import definitions_hash
 from wharfinger_operator.plan.installation import InstallationPlan
+from wharfinger_operator.plan.tools import plan_tools
 from wharfinger_operator.pod_fact import refused_pods
 from wharfinger_operator.world import InstallationWorld, Manifest, PodFact
-
-_NAMES_SHOWN: Final = 100
 
 
 def deployment_of(world: InstallationWorld, plan: InstallationPlan) -> Manifest | None:
@@ -82,7 +78,7 @@ def discovered_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Fi
     if plan.connection is None:
         return _waits(c.DISCOVERED, plan)
     if discovery is not None and discovery.definitions is not None:
-        return c.true(c.DISCOVERED)
+        return c.true(c.DISCOVERED, discovery.reason, discovery.message)
     if discovery is not None:
         return c.false(c.DISCOVERED, discovery.reason, discovery.message)
     before = world.installation.status.condition(c.DISCOVERED) if world.installation else None
@@ -116,7 +112,7 @@ def installation_findings(world: InstallationWorld, plan: InstallationPlan) -> t
         c.true(c.AUTHORIZED, c.NOT_NEEDED) if plan.connection else _waits(c.AUTHORIZED, plan),
         discovered_finding(world, plan),
     )
-    info = (egress_finding(world, plan), c.true(c.TOOLS_PINNED, c.NOT_NEEDED, "pinning is off"))
+    info = (egress_finding(world, plan), plan_tools(world).finding)
     ready, *rest = c.summary(gating)
     return (ready, *rest[: len(gating)], *info, *rest[len(gating) :])
 
@@ -150,7 +146,7 @@ def installation_status(world: InstallationWorld, plan: InstallationPlan, now: s
         environment=plan.environment.metadata.name if plan.environment else None,
         entry_generation=world.entry.metadata.generation if world.entry and running else before.entry_generation,
         server=world.discovery.server if world.discovery and world.discovery.server else before.server,
-        tools=_tools(world),
+        tools=plan_tools(world).summary,
         workload=Workload(
             namespace=plan.identity.server_namespace,
             deployment=plan.identity.server,
@@ -160,11 +156,3 @@ def installation_status(world: InstallationWorld, plan: InstallationPlan, now: s
         if plan.identity and plan.image
         else (None if running else before.workload),
     )
-
-
-def _tools(world: InstallationWorld) -> ToolSummary | None:
-    if world.discovery and world.discovery.definitions is not None:
-        listed = sorted(str(tool["name"]) for tool in json.loads(world.discovery.definitions))
-        return ToolSummary(count=len(listed), names=tuple(listed[:_NAMES_SHOWN]), hash=definitions_hash(world.discovery.definitions))
-    before = world.installation.status.tools if world.installation else None
-    return before if before and names.tools_name(before.hash) in world.stored else None

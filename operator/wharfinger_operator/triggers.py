@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from wharfinger_crds.gateway import Gateway
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN, Kind
+from wharfinger_crds.registry_entry import RegistryEntry
+from wharfinger_operator.plan.catalog import named_in_catalog
 from wharfinger_operator.plan.identity import installation_key
 
 
@@ -65,6 +67,12 @@ def of_secret(namespace: str, name: str, installations: Iterable[Installation]) 
         for i in installations
         if i.metadata.namespace == namespace and any(f.secret_key_ref.name == name for f in i.spec.values_from)
     )
+
+
+def of_catalog(kind: str, name: str, entries: Iterable[RegistryEntry], installations: Iterable[Installation]) -> frozenset[Key]:
+    """Return the installations of the entries that name this Secret or ConfigMap of the catalog namespace."""
+    naming = {entry.metadata.name for entry in entries if (kind, name) in named_in_catalog(entry)}
+    return frozenset(_key_of(INSTALLATION, i) for i in installations if i.spec.entry_ref.name in naming)
 
 
 def of_namespace(namespace: str, installations: Iterable[Installation], gateways: Iterable[Gateway]) -> frozenset[Key]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from wharfinger_crds import conditions as c
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.gateway import Gateway
 from wharfinger_crds.grants import NamespaceGrants
@@ -16,6 +17,7 @@ from wharfinger_crds.installation import Installation, ServerInfo
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings
 from wharfinger_crds.token import Token
+from wharfinger_crds.tool_definitions import Definitions
 
 Manifest = Mapping[str, Any]
 
@@ -48,11 +50,11 @@ class Discovery:
 
     fingerprint: str
     """Of the connection and the workload's revision that were asked."""
-    definitions: str | None = None
-    """The tool definitions as stored; None where the last attempt failed."""
+    definitions: Definitions | None = None
+    """The tool definitions; None where the last attempt failed."""
     server: ServerInfo | None = None
-    reason: str = ""
-    """Why the last attempt failed; a condition's reason."""
+    reason: str = c.SUCCEEDED
+    """Why the last attempt failed, or what is remarkable of its answer; a condition's reason."""
     message: str = ""
 
 
@@ -60,7 +62,49 @@ class Discovery:
 class Stored:
     """Tool definitions in the system namespace."""
 
-    names: tuple[str, ...]
+    digests: Mapping[str, str]
+    """What each tool is, by its name, sorted."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tools, sorted."""
+        return tuple(self.digests)
+
+
+@dataclass(frozen=True)
+class CatalogSecret:
+    """A Secret of the catalog namespace."""
+
+    type: str
+    data: Mapping[str, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What the entry names in the catalog namespace, as far as it is there and opted in; by name."""
+
+    secrets: Mapping[str, CatalogSecret] = field(default_factory=dict, repr=False)
+    config_maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class EntryPoint:
+    """What an image starts by itself (OCI image specification, `config`)."""
+
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    """CMD: arguments of the ENTRYPOINT, or the whole command where there is none."""
+
+
+@dataclass(frozen=True)
+class ImageAnswer:
+    """What asking a registry for an image has given."""
+
+    fingerprint: str
+    """Of the question."""
+    entry_point: EntryPoint | None
+    message: str = ""
+    """Why there is none."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +123,9 @@ class InstallationWorld:
     namespace_labels: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, repr=False)
     """Opted-in Secrets of the installation's namespace, by name."""
+    catalog: Catalog = Catalog()
+    image: ImageAnswer | None = None
+    """The answer to the question of an earlier plan, if that had one."""
     root_key: bytes = field(default=b"", repr=False)
     dns: DnsPeer = DnsPeer()
     owned: tuple[Manifest, ...] = field(default=(), repr=False)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from aiohttp import web
 from hypothesis import HealthCheck, settings
 
+from recording_server import Http, serving
 from wharfinger_mcp.endpoint import Endpoint, parse_endpoint
 from wharfinger_mcp.http_client import HttpClient
 
@@ -20,7 +20,6 @@ settings.register_profile("mcp", deadline=None, suppress_health_check=[HealthChe
 settings.load_profile("mcp")
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -66,22 +65,8 @@ async def tcp() -> AsyncIterator[Callable[[Script], Awaitable[Endpoint]]]:
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[Callable[[Handler], Awaitable[Endpoint]]]:
-    """Start an aiohttp server that answers everything at /mcp with a handler."""
-    async with contextlib.AsyncExitStack() as stack:
-
-        async def start(handler: Handler) -> Endpoint:
-            async def serve(request: web.Request) -> web.StreamResponse:
-                return await handler(request)
-
-            app = web.Application(client_max_size=32 * 1024 * 1024)
-            app.router.add_route("*", "/mcp", serve)
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            return parse_endpoint(f"http://127.0.0.1:{runner.addresses[0][1]}/mcp")
-
+async def http() -> AsyncIterator[Http]:
+    async with serving() as start:
         yield start
 
 

@@ -74,13 +74,13 @@ async def test_a_server_that_refuses_to_list_is_named_by_its_code(client: HttpCl
     assert "hunter2" not in str(failed.value)
 
 
-async def test_a_server_without_tools_is_not_asked_for_them(client: HttpClient, http: Http) -> None:
+async def test_a_server_is_asked_for_nothing_that_it_does_not_declare(client: HttpClient, http: Http) -> None:
     async def nothing(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
-        return result(message, {"supportedVersions": ["2026-07-28"], "capabilities": {"resources": {}}})
+        return result(message, {"supportedVersions": ["2026-07-28"], "capabilities": {"prompts": {}}})
 
     server = RecordingServer(modern=True, replies={"server/discover": nothing})
     found = await discover(Upstream(client, await http(server), IDENTITY), {})
-    assert (found.tools, found.capabilities) == ((), {"resources": {}})
+    assert (found.tools, found.capabilities) == ((), {"prompts": {}})
     assert server.count() == {"server/discover": 1}
 
 
@@ -105,6 +105,19 @@ def test_a_tool_no_client_could_use_is_left_out_with_the_reason_and_the_others_s
     assert [tool.name for tool in tools] == ["good"]
     assert len(dropped) == 1
     assert reason in dropped[0].reason
+
+
+@pytest.mark.parametrize(
+    ("definition", "reason"),
+    [
+        ({"name": "a", "description": "x" * 300_000}, "bytes, more than 262144"),
+        ({"name": "a", "x": json.loads("[" * 70 + "]" * 70)}, "64 levels"),
+    ],
+)
+def test_a_tool_larger_or_deeper_than_its_readers_bear_is_left_out_alone(definition: object, reason: str) -> None:
+    tools, dropped = sort_out((raw(definition), raw({"name": "good"})), Era.LEGACY)
+    assert [tool.name for tool in tools] == ["good"]
+    assert [(one.name, reason in one.reason) for one in dropped] == [("a", True)]
 
 
 def test_a_tool_nested_without_end_is_left_out() -> None:

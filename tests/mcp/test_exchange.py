@@ -9,7 +9,15 @@ from aiohttp import web
 from eventually import eventually
 from recording_server import Http, RecordingServer, Reply, always, error, hang_up, streamed
 from upstream_calls import CREDENTIAL, both_eras, call, made, value_of
-from wharfinger_mcp.errors import InterruptedCallError, NotMcpError, ProtocolError, RefusedError, TimedOutError, UpstreamError
+from wharfinger_mcp.errors import (
+    InterruptedCallError,
+    NotMcpError,
+    ProtocolError,
+    RefusedError,
+    TimedOutError,
+    TooLargeError,
+    UpstreamError,
+)
 from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.jsonrpc import Notification, Request
 
@@ -20,9 +28,9 @@ ANSWERS: dict[str, tuple[Reply, type[UpstreamError]]] = {
     "a stream that ends without the response": (streamed(": ping\n\n"), InterruptedCallError),
     "a stream with another response only": (streamed({**OK, "id": "other"}), InterruptedCallError),
     "a stream with an event that is no message": (streamed("data: {}\n\n", end=False), ProtocolError),
-    "a stream with an event beyond the bound": (streamed("data: " + "x" * 300_000), ProtocolError),
-    "a stream beyond the bound": (streamed(*["data: {}\nevent: other\n\n" * 1000] * 20), ProtocolError),
-    "a body beyond the bound": (always(200, "x" * 300_000, "application/json"), ProtocolError),
+    "a stream with an event beyond the bound": (streamed("data: " + "x" * 300_000), TooLargeError),
+    "a stream beyond the bound": (streamed(*["data: {}\nevent: other\n\n" * 1000] * 20), TooLargeError),
+    "a body beyond the bound": (always(200, "x" * 300_000, "application/json"), TooLargeError),
     "no JSON": (always(200, "{", "application/json"), ProtocolError),
     "a response to something else": (always(200, '{"jsonrpc":"2.0","id":"other","result":{}}', "application/json"), ProtocolError),
     "no body": (always(202, ""), NotMcpError),

@@ -15,8 +15,8 @@ from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_operator.plan.egress import egress_problem, egress_rules
 from wharfinger_operator.plan.entry_checks import entry_problem
 from wharfinger_operator.plan.fields import FieldValues, in_container, in_url, render
+from wharfinger_operator.plan.image_rules import is_allowed_image
 from wharfinger_operator.plan.installation import plan_installation
-from wharfinger_operator.plan.installation_checks import is_allowed_image
 from wharfinger_operator.pod_fact import pod_fact, refused_pods
 from wharfinger_operator.status import installation_status
 from wharfinger_operator.symptom import symptom
@@ -40,7 +40,7 @@ def broken(change: Break, case: str = "installation-http-secret") -> Documents:
         (lambda d: d["Namespace"]["metadata"].update(annotations={}), c.ACCEPTED, c.OWNER_NOT_GRANTED),
         (lambda d: d["McpInstallation"]["spec"]["entryRef"].update(name="gone"), c.ACCEPTED, c.ENTRY_NOT_FOUND),
         (lambda d: d["McpRegistryEntry"]["spec"].update(visibility={"scope": "Team", "teams": ["other"]}), c.ACCEPTED, c.ENTRY_NOT_FOUND),
-        (lambda d: d["McpRegistryEntry"]["spec"].update(tools={"pinning": "Report"}), c.ACCEPTED, c.ENTRY_NOT_ACCEPTED),
+        (lambda d: d["McpRegistryEntry"]["spec"].update(discovery={"interval": "1s"}), c.ACCEPTED, c.ENTRY_NOT_ACCEPTED),
         (lambda d: d["McpRegistryEntry"]["spec"].update(environmentRef={"name": "gone"}), c.ACCEPTED, c.ENVIRONMENT_NOT_FOUND),
         (lambda d: d["McpInstallation"]["spec"].update(environmentRef={"name": "staging"}), c.ACCEPTED, c.ENVIRONMENT_NOT_ALLOWED),
         (lambda d: d["Environment"]["spec"].update(namespace="other"), c.ACCEPTED, c.ENVIRONMENT_NOT_ACCEPTED),
@@ -102,11 +102,22 @@ SECRET_FIELD = {"name": "token", "type": "String", "secret": True}
     ("spec", "reason", "words"),
     [
         ({"auth": {"type": "OAuth", "oauth": {}}}, c.NOT_IMPLEMENTED, "spec.auth.type: OAuth"),
-        ({"selfHosted": {"image": "a/b", "transport": "Stdio"}}, c.NOT_IMPLEMENTED, "the image's own entry point"),
         ({"selfHosted": {"command": ["x"], "transport": "Stdio", "stdio": {"sessions": "PerSession"}}}, c.NOT_IMPLEMENTED, "PerSession"),
-        ({"selfHosted": {"command": ["x"], "transport": "Stdio", "deployment": {"replicas": 2}}}, c.NOT_IMPLEMENTED, "spec.selfHosted.deployment"),
+        ({"selfHosted": {"command": ["x"], "transport": "Stdio", "deployment": {"replicas": 2}}}, c.OVERRIDE_NOT_ALLOWED, "use spec.selfHosted.replicas"),
         ({"fields": [{"name": "a", "type": "String", "pattern": "(?=x)"}]}, c.INVALID, "spec.fields[a].pattern"),
         ({"fields": [{"name": "a", "type": "String", "pattern": "("}]}, c.INVALID, "spec.fields[a].pattern"),
+        ({"fields": [{"name": "a", "type": "String", "pattern": "^h", "default": "x"}]}, c.INVALID, "spec.fields[a].default does not match"),
+        ({"fields": [{"name": "a", "type": "Choice", "choices": ["b"], "default": "x"}]}, c.INVALID, "spec.fields[a].default is none of b"),
+        ({"fields": [{"name": "a", "type": "Number", "default": "many"}]}, c.INVALID, "spec.fields[a].default is not a number"),
+        ({"fields": [{"name": "a", "type": "Boolean", "default": "True"}]}, c.INVALID, "spec.fields[a].default is neither true nor false"),
+        ({"fields": [{"name": "a", "type": "String", "default": "x\ny"}]}, c.INVALID, "spec.fields[a].default contains a line break"),
+        ({"selfHosted": {"image": "ghcr.io/Acme/x", "transport": "Stdio"}}, c.INVALID, "spec.selfHosted.image"),
+        ({"selfHosted": {"image": "ghcr.io/acme/../x", "transport": "Stdio"}}, c.INVALID, "spec.selfHosted.image"),
+        ({"selfHosted": {"command": ["x"], "transport": "Stdio", "registryCredentials": [{"server": "https://ghcr.io", "secretRef": {"name": "x"}}]}}, c.INVALID, "registryCredentials[https://ghcr.io].server"),
+        ({"selfHosted": {"command": ["x"], "transport": "Stdio", "files": [{"path": "/bridge/lib/ld.so", "value": ""}]}}, c.INVALID, "/bridge is mounted"),
+        ({"selfHosted": {"command": ["x"], "transport": "Stdio", "files": [{"path": "/tmp", "value": ""}]}}, c.INVALID, "/tmp is mounted"),  # noqa: S108
+        ({"selfHosted": {"command": ["x"], "transport": "Stdio", "files": [{"path": "/etc/../bridge", "value": ""}]}}, c.INVALID, "part . or .."),
+        ({"type": "Remote", "selfHosted": None, "remote": {"url": "https://a/b"}, "headers": [{"name": "x-a", "value": "${fields.f}"}], "fields": [{"name": "f", "type": "File"}]}, c.INVALID, "field f of type File"),
         ({"discovery": {"interval": "1s"}}, c.INVALID, "spec.discovery.interval"),
         ({"selfHosted": {"command": ["x", "${fields.gone}"], "transport": "Stdio"}}, c.UNKNOWN_FIELD, "spec.selfHosted.command[1]"),
         ({"selfHosted": {"command": ["x"], "args": ["${fields.token}"], "transport": "Stdio"}, "fields": [SECRET_FIELD]}, c.SECRET_IN_PLAIN_SIGHT, "spec.selfHosted.args[0]"),
@@ -142,7 +153,7 @@ def test_a_value_is_text_and_never_syntax(value: str, escape: Callable[[str], st
         ("ghcr.io/acme/x:1", "ghcr.io/acme/*", True),
         ("ghcr.io/acme-evil/x:1", "ghcr.io/acme/*", False),
         ("ghcr.io/acme/x:1", "ghcr.io/acme/x", True),
-        ("ghcr.io/acme/x@sha256:0", "ghcr.io/acme/x", True),
+        (f"ghcr.io/acme/x@sha256:{64 * '0'}", "ghcr.io/acme/x", True),
         ("ghcr.io/acme/xy:1", "ghcr.io/acme/x", False),
         ("host:5000/x", "host:5000/x", True),
         ("docker.io/ghcr.io/acme/x", "ghcr.io/acme/*", False),

@@ -60,6 +60,19 @@ def test_a_list_that_grew_is_drift() -> None:
     assert [o["kind"] for o in diff(desired(), found).apply] == ["Deployment"]
 
 
+@pytest.mark.parametrize("change", [{"type": "kubernetes.io/dockercfg"}, {"immutable": True}], ids=lambda change: next(iter(change)))
+def test_a_secret_that_the_api_server_lets_nobody_change_is_made_anew(change: dict[str, Any]) -> None:
+    found = live()
+    secret = next(o for o in found if o["kind"] == "Secret")
+    secret.update(change)
+
+    changes = diff(desired(), found)
+
+    assert changes.remake == (secret,)
+    assert [o["metadata"]["name"] for o in changes.apply] == [secret["metadata"]["name"]]
+    assert changes.replace == ()
+
+
 def test_a_field_that_was_taken_out_of_the_plan_is_noticed() -> None:
     wanted = [copy.deepcopy(o) for o in desired()]
     service = next(o for o in wanted if o["kind"] == "Service")

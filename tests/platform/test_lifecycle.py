@@ -23,6 +23,7 @@ def test_a_stdio_server_runs_in_an_image_without_glibc_and_python(image: str, pr
         platform.run("delete", "mcpregistryentry", name)
 
 
+@pytest.mark.requirement("INS-8")
 def test_deleting_an_installation_removes_every_object_that_it_caused(platform: PlatformCluster) -> None:
     # The time server's definitions name its time zone: with that of installation `time`, both share one ConfigMap.
     platform.apply(installation("passing", "time", timezone="Europe/Berlin"))
@@ -88,6 +89,7 @@ def test_a_server_that_crashes_is_not_ready_and_recovers_with_the_next_edit(plat
     platform.run("delete", "mcpregistryentry", "crashing")
 
 
+@pytest.mark.requirement("INS-7")
 def test_suspending_scales_to_nothing_and_resuming_brings_it_back(platform: PlatformCluster) -> None:
     platform.apply(installation("sleepy", "time"))
     platform.ready("mcpinstallation", "sleepy")

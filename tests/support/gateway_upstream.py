@@ -35,7 +35,7 @@ class Recorded:
 
 @dataclass
 class UpstreamServer:
-    """What was asked, and how tools behave: `behaviour` maps a tool's name to its result, a JSON-RPC error, or an HTTP status."""
+    """What was asked, and how tools behave: `behaviour` maps a tool's name or a resource's URI to its result, a JSON-RPC error, or an HTTP status."""
 
     era: EraName
     url: str = ""
@@ -86,7 +86,7 @@ class UpstreamServer:
         return await self._call(message, {})
 
     async def _call(self, message: Json, more: Json) -> web.Response:
-        name = message["params"]["name"]
+        name = message["params"].get("name") or message["params"]["uri"]
         if name == "wait":
             await self.gate.wait()
         behaviour = self.behaviour.get(name, {})
@@ -95,7 +95,8 @@ class UpstreamServer:
         if "code" in behaviour:
             return web.json_response({"jsonrpc": "2.0", "id": message["id"], "error": behaviour})
         text = json.dumps(message["params"].get("arguments"))
-        return _result(message, {"content": [{"type": "text", "text": text}]} | more | behaviour)
+        content = {"content": [{"type": "text", "text": text}]} if message["method"] == "tools/call" else {}
+        return _result(message, content | more | behaviour)
 
 
 def _result(message: Json, result: Json, headers: dict[str, str] | None = None) -> web.Response:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from wharfinger_crds.environment import Environment
@@ -9,7 +10,8 @@ from wharfinger_crds.grants import grants_of
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings, read_settings
-from wharfinger_operator.world import DnsPeer, InstallationWorld
+from wharfinger_operator.plan.installation import plan_installation
+from wharfinger_operator.world import Catalog, CatalogSecret, DnsPeer, EntryPoint, ImageAnswer, InstallationWorld
 
 Manifest = dict[str, Any]
 NOW = "2026-01-01T00:00:00Z"
@@ -44,10 +46,30 @@ def installation_world(documents: Sequence[Manifest], settings: Settings = SETTI
         environments={e["metadata"]["name"]: Environment.parse(e) for e in _of_kind(documents, "Environment")},
         grants=grants_of(tenant.get("annotations", {})) if namespace in settings.namespaces.tenants else None,
         namespace_labels=tenant.get("labels", {}),
-        secrets={s["metadata"]["name"]: {k: v.encode() for k, v in s["stringData"].items()} for s in _of_kind(documents, "Secret")},
+        secrets={s["metadata"]["name"]: _data(s) for s in _of_kind(documents, "Secret") if s["metadata"]["namespace"] == namespace},
+        catalog=_catalog(documents, settings.namespaces.catalog),
         root_key=ROOT_KEY,
         dns=DnsPeer("10.96.0.10", (("UDP", "dns"), ("TCP", "dns-tcp"))),
     )
+
+
+def answered(world: InstallationWorld, *, message: str = "") -> InstallationWorld:
+    """Return the world in which the registry has answered the question of the plan, if that has one; with a `message`, that it cannot."""
+    question = plan_installation(world).question
+    if question is None:
+        return world
+    found = None if message else EntryPoint(("/usr/bin/tini", "--"), ("node", "server.js", "$(PATH)"))
+    return replace(world, image=ImageAnswer(question.fingerprint, found, message))
+
+
+def _catalog(documents: Sequence[Manifest], namespace: str) -> Catalog:
+    here = [d for d in documents if d["metadata"].get("namespace") == namespace]
+    secrets = {s["metadata"]["name"]: CatalogSecret(s.get("type", "Opaque"), _data(s)) for s in _of_kind(here, "Secret")}
+    return Catalog(secrets, {m["metadata"]["name"]: m["data"] for m in _of_kind(here, "ConfigMap")})
+
+
+def _data(secret: Manifest) -> dict[str, bytes]:
+    return {key: value.encode() for key, value in secret["stringData"].items()}
 
 
 def readable(manifest: Manifest) -> Manifest:

@@ -1,21 +1,45 @@
 """A small MCP server whose answers a test decides, and which remembers what it was asked."""
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
-from wharfinger_mcp.endpoint import Endpoint
+from wharfinger_mcp.endpoint import Endpoint, parse_endpoint
 
 Http = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[Endpoint]]
 """The fixture `http`: starts a server and returns where it is."""
 
 Reply = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
 """Answers one message."""
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@contextlib.asynccontextmanager
+async def serving() -> AsyncIterator[Http]:
+    """Yield what starts an aiohttp server that answers everything at /mcp with a handler; all are stopped at the end."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(handler: Handler) -> Endpoint:
+            async def serve(request: web.Request) -> web.StreamResponse:
+                return await handler(request)
+
+            app = web.Application(client_max_size=32 * 1024 * 1024)
+            app.router.add_route("*", "/mcp", serve)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            return parse_endpoint(f"http://127.0.0.1:{runner.addresses[0][1]}/mcp")
+
+        yield start
 
 
 def result(message: dict[str, Any], value: object, **more: Any) -> web.Response:

@@ -32,6 +32,12 @@ namespaces:
 images:
   base: {{ printf "%s:%s" .Values.baseImage.repository (.Values.baseImage.tag | default .Chart.AppVersion) | quote }}
   bridge: {{ include "wharfinger.image" . | quote }}
+  {{- with .Values.insecureRegistries }}
+  insecureRegistries: {{ toJson . }}
+  {{- end }}
+{{- with .Values.servers.podDefaults }}
+servers: {podDefaults: {{ toJson . }}}
+{{- end }}
 {{- with .Values.teams }}
 teams:
 {{- range . }}

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from wharfinger_bridge.command import MOUNT_PATH, TOKEN_MOUNT_PATH
 from wharfinger_crds import conditions as c
 from wharfinger_crds.duration import seconds
 from wharfinger_crds.registry_entry import RegistryEntry, RegistryEntrySpec, Remote, SelfHosted
-from wharfinger_operator.plan.fields import is_pattern, placeholders
+from wharfinger_operator.plan.example_pod import example_problem
+from wharfinger_operator.plan.fields import is_pattern, placeholders, value_problem
+from wharfinger_operator.plan.image_reference import is_registry, parse_reference
+from wharfinger_operator.plan.override_checks import override_problem
+from wharfinger_operator.plan.templates import templates
 
+_CLOSED: Final = (MOUNT_PATH, TOKEN_MOUNT_PATH)
+"""Mounted read-only: nothing may lie below them."""
+_MOUNTED: Final = (*_CLOSED, "/tmp", "/home/mcp")  # noqa: S108 - the container's own
 Check = Callable[[RegistryEntrySpec], c.Finding | None]
 
 
@@ -24,8 +32,6 @@ def _unbuilt(spec: RegistryEntrySpec) -> Iterator[str]:
         yield from _unbuilt_hosted(spec.self_hosted)
     if spec.auth and spec.auth.type not in {"None", "Static"}:
         yield f"spec.auth.type: {spec.auth.type}"
-    if spec.tools and spec.tools.pinning != "Off":
-        yield f"spec.tools.pinning: {spec.tools.pinning}"
 
 
 def _unbuilt_remote(remote: Remote) -> Iterator[str]:
@@ -36,18 +42,8 @@ def _unbuilt_remote(remote: Remote) -> Iterator[str]:
 
 
 def _unbuilt_hosted(hosted: SelfHosted) -> Iterator[str]:
-    if hosted.transport == "Stdio" and hosted.image and not hosted.command:
-        yield "spec.selfHosted.image without command, for Stdio (the image's own entry point)"
     if hosted.stdio and hosted.stdio.sessions == "PerSession":
         yield "spec.selfHosted.stdio.sessions: PerSession"
-    if any(e.value is None for e in hosted.env):
-        yield "spec.selfHosted.env[].secretKeyRef and configMapKeyRef"
-    if hosted.image_pull_secrets:
-        yield "spec.selfHosted.imagePullSecrets"
-    if hosted.registry_credentials:
-        yield "spec.selfHosted.registryCredentials"
-    if hosted.deployment:
-        yield "spec.selfHosted.deployment"
 
 
 def not_implemented(spec: RegistryEntrySpec) -> c.Finding | None:
@@ -67,6 +63,50 @@ def invalid_pattern(spec: RegistryEntrySpec) -> c.Finding | None:
     return None
 
 
+def invalid_default(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find defaults that no installation could give as a value."""
+    for field in spec.fields:
+        if field.default is not None and (problem := value_problem(field, field.default)):
+            return _refused(c.INVALID, f"spec.fields[{field.name}].default {problem}")
+    return None
+
+
+def invalid_image(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find images and registries whose names are none."""
+    if spec.self_hosted is None:
+        return None
+    if spec.self_hosted.image is not None and parse_reference(spec.self_hosted.image) is None:
+        return _refused(c.INVALID, "spec.selfHosted.image is no name of an image such as ghcr.io/acme/server:1.2 (paths are lower case)")
+    for credentials in spec.self_hosted.registry_credentials:
+        if not is_registry(credentials.server):
+            return _refused(
+                c.INVALID,
+                f"spec.selfHosted.registryCredentials[{credentials.server}].server is no host such as ghcr.io or registry.acme.dev:5000",
+            )
+    return None
+
+
+def invalid_file(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find files that would lie where something else is mounted, or nowhere."""
+    for file in spec.self_hosted.files if spec.self_hosted else ():
+        path = file.path
+        if ":" in path or {".", ".."} & set(path.split("/")):
+            return _refused(c.INVALID, f"spec.selfHosted.files[{path}]: the path has a colon, or a part . or ..")
+        taken = next((at for at in _MOUNTED if path == at or (at in _CLOSED and path.startswith(f"{at}/"))), None)
+        if taken:
+            return _refused(c.INVALID, f"spec.selfHosted.files[{path}]: {taken} is mounted by the platform: use another path")
+    return None
+
+
+def file_in_header(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find contents of files, which have line breaks, where there can be none."""
+    files = {field.name for field in spec.fields if field.type == "File"}
+    for place, template, _ in templates(spec):
+        if place.startswith(("spec.headers", "spec.auth", "spec.remote")) and (named := files.intersection(placeholders(template))):
+            return _refused(c.INVALID, f"{place} names field {min(named)} of type File, which may have line breaks: use it in env or files")
+    return None
+
+
 def invalid_duration(spec: RegistryEntrySpec) -> c.Finding | None:
     """Find discovery settings that would hammer or never ask."""
     if spec.discovery and seconds(spec.discovery.interval) < 10:
@@ -74,25 +114,6 @@ def invalid_duration(spec: RegistryEntrySpec) -> c.Finding | None:
     if spec.discovery and not 1 <= seconds(spec.discovery.timeout) <= 300:
         return _refused(c.INVALID, "spec.discovery.timeout is not between 1s and 5m")
     return None
-
-
-def templates(spec: RegistryEntrySpec) -> Iterator[tuple[str, str, bool]]:
-    """Yield place, template and whether secret fields may stand there, for every template of the entry."""
-    if spec.remote:
-        yield "spec.remote.url", spec.remote.url, False
-    if spec.self_hosted:
-        for i, text in enumerate(spec.self_hosted.command):
-            yield f"spec.selfHosted.command[{i}]", text, False
-        for i, text in enumerate(spec.self_hosted.args):
-            yield f"spec.selfHosted.args[{i}]", text, False
-        for env in spec.self_hosted.env:
-            yield f"spec.selfHosted.env[{env.name}]", env.value or "", True
-        for file in spec.self_hosted.files:
-            yield f"spec.selfHosted.files[{file.path}]", file.value, True
-    if spec.auth and spec.auth.static:
-        yield "spec.auth.static.value", spec.auth.static.value, True
-    for header in spec.headers:
-        yield f"spec.headers[{header.name}]", header.value, True
 
 
 def unknown_field(spec: RegistryEntrySpec) -> c.Finding | None:
@@ -138,14 +159,30 @@ def credential_twice(spec: RegistryEntrySpec) -> c.Finding | None:
     return None
 
 
+def override_not_allowed(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find a partial Deployment spec that may not be merged."""
+    return override_problem(spec.self_hosted) if spec.self_hosted else None
+
+
+def pod_not_hardened(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find an override that no installation's pod could have; an environment's defaults may still be the reason for one."""
+    return example_problem(spec.self_hosted) if spec.self_hosted and spec.self_hosted.deployment else None
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     not_implemented,
     invalid_pattern,
+    invalid_default,
+    invalid_image,
+    invalid_file,
     invalid_duration,
     unknown_field,
     secret_in_plain_sight,
+    file_in_header,
     credential_for_stdio,
     credential_twice,
+    override_not_allowed,
+    pod_not_hardened,
 )
 
 

@@ -30,7 +30,7 @@ class FieldValues:
 
     values: Mapping[str, str] = field(repr=False)
     secret: frozenset[str]
-    """Names of secret fields."""
+    """Names of the fields whose value may be read in Secrets only: secret ones, and whatever was given from a Secret."""
 
 
 def placeholders(template: str) -> tuple[str, ...]:
@@ -107,15 +107,17 @@ def resolve_fields(
         elif declaration.required:
             how = "valuesFrom" if declaration.secret else "values or valuesFrom"
             return _false(c.FIELD_MISSING, f"field {name} is required: give it in {how}")
-        if name in values and (problem := _problem(declaration, values[name])):
+        if name in values and (problem := value_problem(declaration, values[name])):
             return _false(c.FIELD_INVALID, f"field {name} {problem}")
-    return FieldValues(values, frozenset(f.name for f in fields if f.secret))
+    return FieldValues(values, frozenset(f.name for f in fields if f.secret or f.name in sources))
 
 
-def _problem(declaration: InstallField, value: str) -> str | None:
+def value_problem(declaration: InstallField, value: str) -> str | None:
     """Return what is wrong with a value, without naming it."""
     if len(value) > _VALUE_LIMIT:
         return f"is longer than {_VALUE_LIMIT} characters"
+    if "\0" in value:
+        return "contains a NUL character"
     match declaration.type:
         case "Number" if not re.fullmatch(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,3})?", value):
             return "is not a number"

@@ -94,13 +94,29 @@ def _resolve(world: GatewayWorld, assignment: ToolAssignment) -> _Resolved:
     if isinstance(source, str):
         return _Resolved(0, UnresolvedTool(tool=label, reason=source))
     tools = source.status.tools
-    stored = world.stored.get(names.tools_name(tools.hash)) if tools else None
-    have = stored.names if stored else ()
+    have, all_of_them = (_names(world, tools.offered), _names(world, tools.hash)) if tools else ((), ())
     chosen = len(selected_tools(assignment, have))
-    missing = missing_tools(assignment, have)
-    if missing:
-        return _Resolved(chosen, UnresolvedTool(tool=label, reason=f"the server has no tool {', '.join(missing)}"))
+    problem = _lacking(missing_tools(assignment, have), frozenset(all_of_them))
+    if problem or not all_of_them:
+        return _Resolved(chosen, UnresolvedTool(tool=label, reason=problem or "the server has no tools"))
+    withheld = len(selected_tools(assignment, all_of_them))
+    if withheld and not chosen:
+        return _Resolved(0, UnresolvedTool(tool=label, reason="what include matches is withheld until its definitions are accepted"))
     return _Resolved(chosen, None if chosen else UnresolvedTool(tool=label, reason="no tool of the server matches include"))
+
+
+def _names(world: GatewayWorld, tools_hash: str) -> tuple[str, ...]:
+    stored = world.stored.get(names.tools_name(tools_hash))
+    return stored.names if stored else ()
+
+
+def _lacking(missing: tuple[str, ...], known: frozenset[str]) -> str:
+    absent, withheld = [name for name in missing if name not in known], [name for name in missing if name in known]
+    parts = (
+        f"the server has no tool {', '.join(absent)}" if absent else "",
+        f"withheld until their definitions are accepted: {', '.join(withheld)}" if withheld else "",
+    )
+    return "; ".join(part for part in parts if part)
 
 
 def _pinned(world: GatewayWorld, name: str) -> Installation | str:

@@ -14,11 +14,14 @@ from wharfinger_crds.connection import Connection, ConnectionHeader
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import HttpServer, RegistryEntry, SelfHosted
-from wharfinger_crds.tool_definitions import definitions_hash
-from wharfinger_operator.plan.fields import FieldValues, in_url, render, resolve_fields
+from wharfinger_operator.plan.entry_point import ImageQuestion, Unknown
+from wharfinger_operator.plan.fields import FieldValues, in_url, render
+from wharfinger_operator.plan.hardening import hardening_problem, subject_of
 from wharfinger_operator.plan.identity import Identity, identity_of
+from wharfinger_operator.plan.inputs import Inputs, resolve_inputs
 from wharfinger_operator.plan.installation_checks import entry_not_visible, environment_of, installation_problem, server_namespace
 from wharfinger_operator.plan.network import network_policy
+from wharfinger_operator.plan.tools import plan_tools
 from wharfinger_operator.plan.workload import Server, bridge_token, workload
 from wharfinger_operator.world import InstallationWorld
 
@@ -40,6 +43,8 @@ class InstallationPlan:
     identity: Identity | None = None
     image: str = ""
     connection: Connection | None = field(default=None, repr=False)
+    question: ImageQuestion | None = None
+    """What a registry must be asked before there can be more of a plan."""
 
 
 def plan_installation(world: InstallationWorld) -> InstallationPlan:
@@ -54,32 +59,36 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
         revoked = accepted.reason in REVOKED or entry_not_visible(world, installation) is not None
         return InstallationPlan(() if revoked else None, accepted, environment=environment)
     accepted = c.true(c.ACCEPTED)
-    fields = resolve_fields(world.entry.spec.fields, installation.spec, world.secrets)
-    if isinstance(fields, c.Finding):
-        return InstallationPlan(None, accepted, fields, environment)
     identity = identity_of(installation, server_namespace(environment, world.settings))
+    inputs = resolve_inputs(world, installation, world.entry, identity)
+    if isinstance(inputs, Unknown):
+        return InstallationPlan(None, accepted, inputs.finding, environment, question=inputs.question)
     hosted = world.entry.spec.self_hosted
-    server = _server(world, installation, identity, hosted, fields) if hosted else None
-    connection = _connection(world, world.entry, environment, identity, fields)
+    server = _server(world, installation, identity, hosted, inputs) if hosted else None
+    connection = _connection(world, world.entry, environment, identity, inputs.fields)
     policy = (network_policy(identity, environment.spec.egress, world.dns, world.settings.namespaces.system),) if server else ()
     parts = workload(server) if server else ()
+    if problem := hardening_problem(subject_of(identity, parts)) if parts else None:
+        return InstallationPlan(None, problem, environment=environment)
     secrets = tuple(part for part in parts if part["kind"] == "Secret")
     rest = tuple(part for part in parts if part["kind"] != "Secret")
     desired = (*secrets, *policy, *rest, *_definitions(world), _connection_secret(world, identity, connection))
     return InstallationPlan(desired, accepted, c.true(c.VALUES_RESOLVED), environment, identity, server.image if server else "", connection)
 
 
-def _server(world: InstallationWorld, installation: Installation, identity: Identity, hosted: SelfHosted, fields: FieldValues) -> Server:
+def _server(world: InstallationWorld, installation: Installation, identity: Identity, hosted: SelfHosted, inputs: Inputs) -> Server:
+    environment = environment_of(world)
     return Server(
         identity=identity,
         declared=hosted,
-        fields=fields,
+        inputs=inputs,
         image=hosted.image or world.settings.images.base,
         bridge_image=world.settings.images.bridge,
         bridge_token=bridge_token(world.root_key, identity.namespace, identity.name, identity.uid),
         restarted_at=installation.metadata.annotations.get(names.RESTARTED_AT),
         suspended=installation.spec.suspend,
         root_key=world.root_key,
+        pod_defaults=(world.settings.servers.pod_defaults, environment.spec.pod_defaults if environment else None),
     )
 
 
@@ -96,10 +105,9 @@ def _connection(
         path = (spec.self_hosted.http or HttpServer()).path if spec.self_hosted else ""
         url = render(spec.remote.url, fields, in_url) if spec.remote else names.server_url(namespace, name, identity.server_namespace, path)
         headers = _headers(entry, fields)
-    tools = current_tools(world)
     return Connection(
         namespace=namespace, name=name, uid=identity.uid, entry=entry.metadata.name, environment=environment.metadata.name,
-        url=url, transport=spec.remote.transport if spec.remote else "StreamableHTTP", headers=headers, tools_hash=tools,
+        url=url, transport=spec.remote.transport if spec.remote else "StreamableHTTP", headers=headers, tools_hash=plan_tools(world).offered,
     )  # fmt: skip
 
 
@@ -128,29 +136,20 @@ def _connection_secret(world: InstallationWorld, identity: Identity, connection:
     }
 
 
-def current_tools(world: InstallationWorld) -> str | None:
-    """Return the hash of the tool definitions that count: the newest discovered, else those that the status already names."""
-    if world.discovery and world.discovery.definitions is not None:
-        return definitions_hash(world.discovery.definitions)
-    status = world.installation.status if world.installation else None
-    return status.tools.hash if status and status.tools and names.tools_name(status.tools.hash) in world.stored else None
-
-
 def _definitions(world: InstallationWorld) -> tuple[dict[str, Any], ...]:
-    if world.discovery is None or world.discovery.definitions is None:
-        return ()
-    return (
+    return tuple(
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {
-                "name": names.tools_name(definitions_hash(world.discovery.definitions)),
+                "name": names.tools_name(definitions.hash),
                 "namespace": world.settings.namespaces.system,
                 "labels": {names.MANAGED_BY: names.MANAGER, names.PART: "tools"},
             },
             "immutable": True,
-            "data": {names.TOOLS_KEY: world.discovery.definitions},
-        },
+            **definitions.data(),
+        }
+        for definitions in plan_tools(world).missing
     )
 
 

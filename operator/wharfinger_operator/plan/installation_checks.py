@@ -9,10 +9,13 @@ from wharfinger_crds import conditions as c
 from wharfinger_crds import names
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.installation import Installation
+from wharfinger_crds.pod_defaults import resources_problem
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings
 from wharfinger_operator.plan.egress import egress_problem
 from wharfinger_operator.plan.entry_checks import entry_problem
+from wharfinger_operator.plan.image_rules import base_image_problem, image_problem, pattern_problem
+from wharfinger_operator.plan.override_checks import sidecar_images
 from wharfinger_operator.world import InstallationWorld
 
 Check = Callable[[InstallationWorld, Installation], c.Finding | None]
@@ -128,10 +131,12 @@ def environment_problem(environment: Environment, settings: Settings) -> c.Findi
             c.INVALID,
             f"spec.namespace: {namespace} is none of the server namespaces of the platform settings: {', '.join(settings.namespaces.servers)}",
         )
-    unbuilt = [*(["spec.podDefaults"] if spec.pod_defaults else []), *(["spec.restricted: true"] if spec.restricted else [])]
+    if spec.pod_defaults and (problem := resources_problem(spec.pod_defaults)):
+        return _refused(c.INVALID, f"spec.podDefaults.{problem}")
+    unbuilt = ["spec.restricted: true"] if spec.restricted else []
     if unbuilt:
         return _refused(c.NOT_IMPLEMENTED, f"not implemented in this version: {'; '.join(unbuilt)}")
-    return egress_problem(spec.egress)
+    return pattern_problem(spec) or egress_problem(spec.egress)
 
 
 def environment_not_accepted(world: InstallationWorld, _: Installation) -> c.Finding | None:
@@ -164,30 +169,14 @@ def image_not_allowed(world: InstallationWorld, _: Installation) -> c.Finding | 
     environment, hosted = environment_of(world), world.entry.spec.self_hosted if world.entry else None
     if environment is None or hosted is None:
         return None
-    spec = environment.spec
-    if hosted.image is None:
-        return (
-            None
-            if spec.allow_base_image
-            else _refused(
-                c.IMAGE_NOT_ALLOWED, f"Environment {environment.metadata.name} does not allow the base image (allowBaseImage: false)"
-            )
-        )
-    if spec.allowed_images and not any(is_allowed_image(hosted.image, pattern) for pattern in spec.allowed_images):
-        return _refused(
-            c.IMAGE_NOT_ALLOWED,
-            f"Environment {environment.metadata.name} does not allow image {hosted.image}; it allows: {', '.join(spec.allowed_images)}",
-        )
-    return None
+    return base_image_problem(environment) if hosted.image is None else image_problem(environment, hosted.image)
 
 
-def is_allowed_image(image: str, pattern: str) -> bool:
-    """Tell whether an image lies under `host/path/*`, or is named without regard to tag and digest."""
-    if pattern.endswith("/*"):
-        return image.startswith(pattern[:-1])
-    name = image.split("@", 1)[0]
-    host, slash, rest = name.rpartition("/")
-    return image == pattern or f"{host}{slash}{rest.split(':', 1)[0]}" == pattern
+def sidecar_not_allowed(world: InstallationWorld, _: Installation) -> c.Finding | None:
+    """Find images of sidecars that the environment does not allow."""
+    environment, hosted = environment_of(world), world.entry.spec.self_hosted if world.entry else None
+    images = sidecar_images(hosted.deployment) if hosted and environment else ()
+    return next((problem for image in images if environment and (problem := image_problem(environment, image))), None)
 
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -201,6 +190,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     environment_not_accepted,
     namespace_not_allowed,
     image_not_allowed,
+    sidecar_not_allowed,
 )
 
 

@@ -15,20 +15,25 @@ from typing import Any, Final
 
 from wharfinger_bridge.command import MOUNT_PATH, TOKEN_KEY, TOKEN_MOUNT_PATH, bridge_command, install_command
 from wharfinger_crds import names
+from wharfinger_crds.pod_defaults import PodDefaults
 from wharfinger_crds.registry_entry import HttpServer, SelfHosted
+from wharfinger_operator.plan.docker_config import DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE
 from wharfinger_operator.plan.fields import FieldValues, in_container, placeholders, render
 from wharfinger_operator.plan.identity import Identity
+from wharfinger_operator.plan.inputs import Inputs
+from wharfinger_operator.plan.override_checks import grace_of
+from wharfinger_operator.plan.pod_settings import CONTAINER_SECURITY, SMALL_RESOURCES, with_settings
+from wharfinger_operator.plan.pull_secret import PullSecret
 
 USER: Final = 65532
 HOME: Final = "/home/mcp"
+_GRACE: Final = 30
+_GRACE_BESIDE_CALLS: Final = 10
+"""Of a pod's time to end, what is not for calls in flight: 3 s until endpoints know, 6 s for the server, and a reserve."""
 _POD_SECURITY: Final = {
     "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER, "seccompProfile": {"type": "RuntimeDefault"},
 }  # fmt: skip
-_CONTAINER_SECURITY: Final = {
-    "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "runAsNonRoot": True, "capabilities": {"drop": ["ALL"]},
-}  # fmt: skip
 _RESOURCES: Final = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
-_INSTALL_RESOURCES: Final = {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}}
 
 
 @dataclass(frozen=True)
@@ -37,19 +42,36 @@ class Server:
 
     identity: Identity
     declared: SelfHosted
-    fields: FieldValues
+    inputs: Inputs
     image: str
     bridge_image: str
     bridge_token: str = field(repr=False)
     restarted_at: str | None
     suspended: bool
     root_key: bytes = field(repr=False)
+    pod_defaults: tuple[PodDefaults | None, ...] = ()
+    """The platform's, then the environment's."""
+
+    @property
+    def fields(self) -> FieldValues:
+        """The values of the installation's fields."""
+        return self.inputs.fields
+
+    @property
+    def program(self) -> tuple[list[str], list[str]]:
+        """Command and arguments as the container's; args of the entry stand in the place of the image's CMD."""
+        command, args = ([render(part, self.fields) for part in parts] for parts in (self.declared.command, self.declared.args))
+        if self.inputs.entry_point:
+            found = self.inputs.entry_point.entry_point
+            command, args = list(found.entrypoint), args or list(found.command)
+        return [in_container(part) for part in command], [in_container(part) for part in args]
 
 
 def workload(server: Server) -> tuple[dict[str, Any], ...]:
     """Return Secrets, ServiceAccount, Deployment and Service, in the order in which they are applied."""
     secrets = _secrets(server)
     objects = [_secret(server, name, data) for name, data in sorted(secrets.items()) if data]
+    objects += [_pull_secret(server, pull) for pull in server.inputs.pull_secrets]
     account = server.identity.child("v1", "ServiceAccount", server.identity.server, automountServiceAccountToken=False)
     return (*objects, account, _deployment(server, secrets), _service(server))
 
@@ -60,7 +82,8 @@ def bridge_token(root_key: bytes, namespace: str, name: str, uid: str) -> str:
 
 
 def _secrets(server: Server) -> dict[str, dict[str, str]]:
-    env = {e.name: render(e.value or "", server.fields) for e in server.declared.env if _is_secret(server, e.value or "")}
+    rendered = {e.name: render(e.value or "", server.fields) for e in server.declared.env if _is_secret(server, e.value or "")}
+    env = {**rendered, **server.inputs.env}
     files = {f"file-{i}": render(f.value, server.fields) for i, f in enumerate(server.declared.files)}
     auth = {TOKEN_KEY: server.bridge_token} if server.declared.transport == "Stdio" else {}
     name = server.identity.server
@@ -76,6 +99,15 @@ def _secret(server: Server, name: str, data: Mapping[str, str]) -> dict[str, Any
     return server.identity.child("v1", "Secret", name, type="Opaque", data=encoded)
 
 
+def _pull_secret(server: Server, pull: PullSecret) -> dict[str, Any]:
+    data = {DOCKER_CONFIG_KEY: base64.b64encode(pull.document).decode()}
+    return server.identity.child("v1", "Secret", _pull_name(server, pull), type=DOCKER_CONFIG_TYPE, data=data)
+
+
+def _pull_name(server: Server, pull: PullSecret) -> str:
+    return f"{server.identity.server}-{pull.suffix}"
+
+
 def _input_hash(server: Server, secrets: Mapping[str, Mapping[str, str]]) -> str:
     digest = hmac.new(server.root_key, digestmod=hashlib.sha256)
     for name, data in sorted(secrets.items()):
@@ -89,28 +121,32 @@ def _deployment(server: Server, secrets: Mapping[str, Mapping[str, str]]) -> dic
     annotations = {names.INPUT_HASH: _input_hash(server, secrets)}
     if server.restarted_at:
         annotations[names.RESTARTED_AT] = server.restarted_at
-    stdio = server.declared.transport == "Stdio"
+    stdio, pulls = server.declared.transport == "Stdio", server.inputs.pull_secrets
     pod = {
         "serviceAccountName": identity.server,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": _POD_SECURITY,
-        "terminationGracePeriodSeconds": 30,
+        **({"imagePullSecrets": [{"name": _pull_name(server, pull)} for pull in pulls]} if pulls else {}),
+        "terminationGracePeriodSeconds": _GRACE,
         **({"initContainers": [_install(server)]} if stdio else {}),
         "containers": [_container(server)],
         "volumes": _volumes(server),
     }
-    return identity.child(
-        "apps/v1", "Deployment", identity.server,
-        spec={
-            "replicas": 0 if server.suspended else server.declared.replicas or 1,
-            "revisionHistoryLimit": 3,
-            "progressDeadlineSeconds": 300,
-            "selector": {"matchLabels": identity.selector},
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-            "template": {"metadata": {"labels": identity.pod_labels, "annotations": annotations}, "spec": pod},
-        },
-    )  # fmt: skip
+    spec = {
+        "replicas": 0 if server.suspended else server.declared.replicas or 1,
+        "revisionHistoryLimit": 3,
+        "progressDeadlineSeconds": 300,
+        "selector": {"matchLabels": identity.selector},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        "template": {"metadata": {"labels": identity.pod_labels, "annotations": annotations}, "spec": pod},
+    }
+    deployment = identity.child(
+        "apps/v1", "Deployment", identity.server, spec=with_settings(spec, server.pod_defaults, server.declared.deployment)
+    )
+    if server.inputs.entry_point:
+        deployment["metadata"]["annotations"] = {names.IMAGE_CONFIG: server.inputs.entry_point.annotation}
+    return deployment
 
 
 def _install(server: Server) -> dict[str, Any]:
@@ -118,20 +154,21 @@ def _install(server: Server) -> dict[str, Any]:
         "name": "bridge",
         "image": server.bridge_image,
         "command": install_command(),
-        "resources": _INSTALL_RESOURCES,
-        "securityContext": _CONTAINER_SECURITY,
+        "resources": SMALL_RESOURCES,
+        "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [{"name": "bridge", "mountPath": MOUNT_PATH}],
     }
 
 
 def _container(server: Server) -> dict[str, Any]:
     declared = server.declared
-    command = [in_container(render(part, server.fields)) for part in declared.command]
-    args = [in_container(render(part, server.fields)) for part in declared.args]
+    command, args = server.program
     mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}, {"name": "home", "mountPath": HOME}]  # noqa: S108 - the container's own
     mounts += [{"name": "files", "mountPath": f.path, "subPath": f"file-{i}", "readOnly": True} for i, f in enumerate(declared.files)]
     if declared.transport == "Stdio":
-        program = {"command": bridge_command([*command, *args], port=names.SERVER_PORT)}
+        grace = grace_of(declared.deployment or {})
+        for_calls = grace - _GRACE_BESIDE_CALLS if grace and grace > _GRACE else None
+        program = {"command": bridge_command([*command, *args], port=names.SERVER_PORT, grace=for_calls)}
         mounts += [
             {"name": "bridge", "mountPath": MOUNT_PATH, "readOnly": True},
             {"name": "bridge-token", "mountPath": TOKEN_MOUNT_PATH, "readOnly": True},
@@ -167,7 +204,7 @@ def _container(server: Server) -> dict[str, Any]:
         "ports": [{"name": "mcp", "containerPort": port, "protocol": "TCP"}],
         **probes,
         "resources": _RESOURCES,
-        "securityContext": _CONTAINER_SECURITY,
+        "securityContext": CONTAINER_SECURITY,
         "volumeMounts": mounts,
     }
 
@@ -177,10 +214,10 @@ def _env(server: Server) -> list[dict[str, Any]]:
     if not any(e.name == "HOME" for e in server.declared.env):
         env.append({"name": "HOME", "value": HOME})
     for e in server.declared.env:
-        if _is_secret(server, e.value or ""):
+        if e.value is None or _is_secret(server, e.value):
             env.append({"name": e.name, "valueFrom": {"secretKeyRef": {"name": f"{server.identity.server}-env", "key": e.name}}})
         else:
-            env.append({"name": e.name, "value": in_container(render(e.value or "", server.fields))})
+            env.append({"name": e.name, "value": in_container(render(e.value, server.fields))})
     return env
 
 

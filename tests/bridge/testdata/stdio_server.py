@@ -90,8 +90,9 @@ def answer(options: argparse.Namespace, message: Json) -> None:
         send({"id": message["id"], "result": {"content": [{"type": "text", "text": json.dumps(value)}]} | complete})
 
 
-def tool_echo(message: Json, **arguments: Any) -> Any:
-    """Return the request as it came."""
+def tool_echo(message: Json, delay: float = 0.0, **arguments: Any) -> Any:
+    """Return the request as it came, after so many seconds."""
+    time.sleep(delay)
     return message
 
 

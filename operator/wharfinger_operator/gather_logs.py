@@ -1,0 +1,108 @@
+"""Read the logs of an installation's pods, and every secret value that may stand in them.
+
+Invariant: a log is returned only together with the values that its pod runs with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from wharfinger_cluster.client import Cluster, LogTail
+from wharfinger_cluster.errors import ClusterError, Invalid, NotFound
+from wharfinger_cluster.kind_resource import kind_resource
+from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, POD, SECRET, Object, Scope
+from wharfinger_crds import names
+from wharfinger_crds.connection import MalformedConnectionError, read_connection
+from wharfinger_crds.installation import Installation
+from wharfinger_crds.kinds import INSTALLATION
+from wharfinger_crds.settings import Settings, read_settings
+from wharfinger_operator.observe import secret_data
+
+BYTES: Final = 1_000_000
+"""Of all pods together."""
+MOST_PODS: Final = 20
+
+
+@dataclass(frozen=True)
+class Tail:
+    """How much is asked for."""
+
+    lines: int
+    previous: bool
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why there is no log: HTTP status and words for people."""
+
+    status: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What the containers said, and what must not be shown of it."""
+
+    text: str = field(repr=False)
+    secrets: frozenset[str] = field(repr=False)
+
+
+async def gather(cluster: Cluster, system: str, namespace: str, name: str, tail: Tail) -> Gathered | Refused:
+    """Return the logs of an installation. Raises NotFound where there is no such installation, ClusterError."""
+    installation = Installation.parse(await cluster.get(kind_resource(INSTALLATION), name, namespace))
+    settings = read_settings((await cluster.get(CONFIG_MAP, names.SETTINGS_CONFIGMAP, system)).get("data", {}).get(names.SETTINGS_KEY, ""))
+    selector = f"{names.MANAGED_BY}={names.MANAGER},{names.INSTALLATION_NAMESPACE}={namespace},{names.INSTALLATION_NAME}={name}"
+    scopes = [Scope(servers, labels=selector) for servers in settings.namespaces.servers]
+    pods = [pod for scope in scopes for pod in await cluster.list(POD, scope)]
+    if not pods:
+        return Refused(404, f"McpInstallation {namespace}/{name} has no pod: it is remote, suspended, or has not started")
+    current = {_input_hash(d["spec"]["template"]) for scope in scopes for d in await cluster.list(DEPLOYMENT, scope)}
+    secrets = await _secrets(cluster, settings, installation, scopes)
+    parts = []
+    for pod in sorted(pods, key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"]))[-MOST_PODS:]:
+        lines = await _lines(cluster, pod, tail, min(len(pods), MOST_PODS)) if _input_hash(pod) in current else [_WITHHELD]
+        parts += [f"[{pod['metadata']['name']}] {line}" if len(pods) > 1 else line for line in lines]
+    return Gathered("".join(f"{part}\n" for part in parts), secrets)
+
+
+_WITHHELD: Final = "# withheld: this pod runs with values that were rotated since"
+
+
+async def _lines(cluster: Cluster, pod: Object, tail: Tail, pods: int) -> list[str]:
+    limit, meta = BYTES // pods, pod["metadata"]
+    asked = LogTail(names.SERVER_CONTAINER, tail.lines, limit, tail.previous)
+    try:
+        text = await cluster.log(meta["name"], meta["namespace"], asked)
+    except (Invalid, NotFound):
+        return ["# this container has no previous run" if tail.previous else "# this container has not started"]
+    lines = text.splitlines()
+    # Cut by the API server, in the middle of a line and perhaps of a secret.
+    return [*lines[:-1], "# cut here"] if len(text.encode()) >= limit else lines
+
+
+async def _secrets(cluster: Cluster, settings: Settings, installation: Installation, scopes: Iterable[Scope]) -> frozenset[str]:
+    meta = installation.metadata
+    found = [value for scope in scopes for secret in await cluster.list(SECRET, scope) for value in _values(secret)]
+    for ref in {source.secret_key_ref for source in installation.spec.values_from}:
+        try:
+            found.append(secret_data(await cluster.get(SECRET, ref.name, meta.namespace)).get(ref.key, b""))
+        except NotFound:
+            continue
+    texts = {value.decode(errors="replace") for value in found}
+    try:
+        secret = await cluster.get(SECRET, names.connection_name(meta.namespace, meta.name), settings.namespaces.system)
+        texts |= {header.value for header in read_connection(secret_data(secret).get(names.CONNECTION_KEY, b"")).headers}
+    except (ClusterError, MalformedConnectionError) as error:
+        if not isinstance(error, NotFound | MalformedConnectionError):
+            raise
+    return frozenset(texts - {""})
+
+
+def _values(secret: Object) -> Iterable[bytes]:
+    return secret_data(secret).values()
+
+
+def _input_hash(pod: Object) -> str:
+    return str(pod.get("metadata", {}).get("annotations", {}).get(names.INPUT_HASH, ""))

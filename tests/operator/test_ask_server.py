@@ -1,0 +1,121 @@
+"""What asking real servers gives: lists of any size, remarks for the condition, and reasons where it fails."""
+
+import random
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from recording_server import Http, RecordingServer, Reply, always, result
+from wharfinger_crds import conditions as c
+from wharfinger_crds.connection import Connection
+from wharfinger_operator.ask_server import ServerAsker
+from wharfinger_operator.discover import DiscoveryError
+
+pytestmark = pytest.mark.requirement("INS-3")
+
+MEBIBYTE = 1024 * 1024
+
+
+def listing(tools: list[Any], page: int = 60, capabilities: dict[str, Any] | None = None) -> RecordingServer:
+    """Return a modern server that lists tools, so many a page."""
+
+    async def reply(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+        start = int(message["params"].get("cursor", 0))
+        following = {"nextCursor": str(start + page)} if start + page < len(tools) else {}
+        return result(message, {"tools": tools[start : start + page], **following})
+
+    async def discovered(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+        declared = {"tools": {}} if capabilities is None else capabilities
+        return result(message, {"supportedVersions": ["2026-07-28"], "capabilities": declared})
+
+    return RecordingServer(modern=True, replies={"tools/list": reply, "server/discover": discovered})
+
+
+async def connection(http: Http, server: RecordingServer) -> Connection:
+    endpoint = await http(server)
+    url = f"http://{endpoint.host}{endpoint.path}"
+    return Connection(namespace="team-a", name="x", uid="u", entry="e", environment="prod", url=url)
+
+
+def tool(name: str, description: str = "") -> dict[str, Any]:
+    return {"name": name, "description": description, "inputSchema": {"type": "object"}}
+
+
+async def test_five_hundred_tools_of_more_than_a_mebibyte_are_all_known(asker: ServerAsker, http: Http) -> None:
+    tools = [tool(f"tool-{number:03}", f"{number} " * 900) for number in range(500)]
+
+    answer = await asker.ask(await connection(http, listing(tools)), 30)
+
+    assert len(answer.definitions.digests) == 500
+    assert len(answer.definitions.text) > MEBIBYTE
+    assert (answer.reason, answer.message) == (c.SUCCEEDED, "")
+
+
+async def refused(asker: ServerAsker, http: Http, server: RecordingServer) -> DiscoveryError:
+    with pytest.raises(DiscoveryError) as failed:
+        await asker.ask(await connection(http, server), 10)
+    return failed.value
+
+
+@pytest.mark.parametrize(
+    ("tools", "words"),
+    [
+        ([tool(f"tool-{n}", random.Random(n).randbytes(4000).hex()) for n in range(300)], "compressed"),  # noqa: S311 - noise
+        ([tool(f"tool-{n}") for n in range(2001)], "more than 2000 items"),
+        ([tool(f"tool-{n}", "x" * 200_000) for n in range(30)], "bytes"),
+    ],
+    ids=["more than a ConfigMap holds", "too many", "too many bytes"],
+)
+async def test_a_list_that_is_too_large_says_so_and_what_to_do(asker: ServerAsker, http: Http, tools: list[Any], words: str) -> None:
+    error = await refused(asker, http, listing(tools, page=500))
+
+    assert error.reason == c.DEFINITIONS_TOO_LARGE
+    assert words in str(error)
+    assert "fewer tools" in str(error)
+
+
+async def test_a_server_that_pages_for_ever_is_given_up(asker: ServerAsker, http: Http) -> None:
+    async def reply(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+        return result(message, {"tools": [], "nextCursor": "again"})
+
+    server = listing([])
+    server.replies["tools/list"] = reply
+
+    assert "never end" in str(await refused(asker, http, server))
+
+
+async def test_what_cannot_be_used_is_counted_and_named_and_the_rest_stays(asker: ServerAsker, http: Http) -> None:
+    tools = [tool("b"), {"name": 5}, tool("a"), tool("b", "again"), tool("big", "x" * 300_000)]
+
+    answer = await asker.ask(await connection(http, listing(tools)), 10)
+
+    assert list(answer.definitions.digests) == ["a", "b"]
+    assert answer.reason == c.DEFINITIONS_DROPPED
+    assert answer.message.startswith("3 of 5 cannot be used and are left out: #2: ")
+    assert "b: a tool before it has the same name; big: its definition has" in answer.message
+
+
+async def test_a_long_list_of_what_cannot_be_used_is_cut(asker: ServerAsker, http: Http) -> None:
+    answer = await asker.ask(await connection(http, listing([{"name": 5}] * 30)), 10)
+
+    assert answer.message.count("no tool definition") == 10
+    assert answer.message.endswith("and 20 more")
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "message"),
+    [
+        ({"tools": {}}, "the server lists no tools"),
+        ({"prompts": {}}, "the server declares neither tools nor resources"),
+    ],
+)
+async def test_no_tools_is_an_answer_that_says_so(asker: ServerAsker, http: Http, capabilities: dict[str, Any], message: str) -> None:
+    answer = await asker.ask(await connection(http, listing([], capabilities=capabilities)), 10)
+
+    assert (answer.definitions.text, answer.reason, answer.message) == ("[]", c.NO_TOOLS, message)
+
+
+@pytest.mark.parametrize(("reply", "reason"), [(always(401), c.CREDENTIAL_REFUSED), (always(200, "<html>"), c.DISCOVERY_FAILED)])
+async def test_a_server_that_cannot_be_asked_is_a_reason(asker: ServerAsker, http: Http, reply: Reply, reason: str) -> None:
+    assert (await refused(asker, http, RecordingServer(replies={"*": reply}))).reason == reason
