@@ -13,6 +13,7 @@ BUILT: Final = {
     "REG-10": "An entry or environment in use is not deleted by accident; the refusal says by whom it is used.",
     "REG-11": "Tool definitions can be pinned: a change is a condition, and is withheld from gateways until accepted where so chosen.",
     "INS-1": "An installation belongs to one user or one team for ever; only a namespace that was granted them may hold it.",
+    "INS-10": "A personal installation is used by its owner only, a team's by its members; sharing and lending through a gateway take a field each.",
     "INS-2": "Secret values come from Secrets only; a missing one is seen, and repaired when it appears.",
     "INS-3": "Tools are discovered, all pages; definitions are kept, names, count and hash are seen.",
     "INS-4": "A server with resources and no tools gets a tool for each resource, which reads it.",

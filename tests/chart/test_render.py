@@ -10,7 +10,7 @@ import yaml
 
 from chart import CHART, of_kind, render, template
 
-FREE = {"global", "resources", "affinity", "items", "additionalProperties"}
+FREE = {"global", "resources", "requests", "limits", "affinity", "items", "additionalProperties"}
 """Parts of values that are Kubernetes' own: the API server knows them better."""
 TENANTS: dict[str, Any] = {"namespaces": {"tenants": [{"name": "team-a", "create": True, "teams": ["a"]}]}}
 FULL: dict[str, Any] = {
