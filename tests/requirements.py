@@ -20,6 +20,7 @@ BUILT: Final = {
     "INS-7": "Restart and update are rolled out without a gap; suspend scales to zero.",
     "INS-8": "Deletion removes everything in every namespace, also when the operator was away.",
     "INS-9": "Container logs for who may read them, without access to the workload's namespace and without secret values.",
+    "INS-10": "A personal installation is used by its owner only, a team's by its members; sharing and lending through a gateway take a field each.",
     "ORC-1": "One Deployment a server.",
     "ORC-2": "stdio servers are safe with concurrent callers, in any image.",
     "ORC-3": "Streamable HTTP servers: Service, port and path.",
@@ -38,5 +39,6 @@ BUILT: Final = {
     "GW-7": "The client's token never goes upstream.",
     "AUT-4": "Static bearer tokens for a user, a team, the organization: hashed, expiring, revoked by deletion.",
     "OPS-1": "Everything is a manifest; status follows kstatus, and a user's object is never written but for its status.",
+    "OPS-2": "The Helm chart: a closed schema, exact rights, roles for people, admission policies, disruption budgets, monitors, rules, a dashboard.",
     "OPS-7": "One operator leads and another takes over; gateway replicas hold no state.",
 }

@@ -31,6 +31,7 @@ class Telemetry:
         self._reconciled = Histogram("wharfinger_reconcile_seconds", "Time for one object", ("kind",), registry=self.registry)
         self._failed = Counter("wharfinger_reconcile_errors", "Attempts that failed and are repeated", ("kind",), registry=self.registry)
         self._depth = Gauge("wharfinger_queue_length", "Objects that wait", registry=self.registry)
+        self._oldest = Gauge("wharfinger_queue_age_seconds", "Time since the oldest object that waits was added", registry=self.registry)
         self._staleness = Gauge(
             "wharfinger_copy_age_seconds", "Time since the API server last spoke, the oldest copy", registry=self.registry
         )
@@ -48,6 +49,7 @@ class Telemetry:
         """Show the state of the queue and the copies from now on."""
         self._queue = queue
         self._depth.set_function(lambda: float(len(queue)))
+        self._oldest.set_function(queue.age)
         self._staleness.set_function(lambda: max((time.monotonic() - i.last_contact for i in informers), default=0.0))
 
     def settings_valid(self, *, valid: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chart import applied
+from chart import RESOURCES, applied
 from impersonation import as_user
 from operator_platform import until
 from refusal import refusal, refused_with
@@ -82,6 +82,19 @@ async def tenants(policies: list[str], cluster: Cluster) -> AsyncIterator[dict[s
     yield made
     for name in made:
         await cluster.delete(NAMESPACE, name)
+
+
+async def test_the_api_server_finds_nothing_to_warn_of_in_a_policy(policies: list[str], cluster: Cluster) -> None:
+    mark = policies[0].rpartition("-")[0]
+    resource = RESOURCES["ValidatingAdmissionPolicy"]
+
+    async def checked() -> list[Object]:
+        ours = [found for found in await cluster.list(resource) if found["metadata"]["name"].startswith(mark)]
+        return ours if all("typeChecking" in found.get("status", {}) for found in ours) else []
+
+    found = await until(checked)
+    assert len(found) == 4
+    assert [one["status"]["typeChecking"] for one in found] == [{}] * 4
 
 
 @pytest.mark.requirement("INS-1")

@@ -111,7 +111,9 @@ async def work_through(platform: Platform, server: str) -> None:
             "fields": [{"name": "token", "type": "String", "secret": True}], "auth": {"type": "Static", "static": {"value": "${fields.token}"}},
         }  # fmt: skip
         entry = f"remote-{platform.mark}"
-        await cluster.create(kind_resource(REGISTRY_ENTRY), {"metadata": {"name": entry}, "spec": remote})
+        await cluster.create(
+            kind_resource(REGISTRY_ENTRY), {"metadata": {"name": entry, "annotations": {names.ALLOW_DELETION: "true"}}, "spec": remote}
+        )
         source = {"field": "token", "secretKeyRef": {"name": "token", "key": "token"}}
         await platform.apply(
             INSTALLATION, "remote", {"entryRef": {"name": entry}, "owner": {"team": "engineering"}, "valuesFrom": [source]}

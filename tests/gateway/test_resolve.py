@@ -39,7 +39,7 @@ def outcome(snapshot: Snapshot, caller: Principal, gateway_id: str = "dev.tools"
     return f"{found.reason} {found.detail}".strip()
 
 
-@pytest.mark.requirement("GW-6")
+@pytest.mark.requirement("GW-6", "INS-10")
 @pytest.mark.parametrize(
     ("caller", "there", "expected"),
     [
@@ -68,7 +68,7 @@ def test_a_pinned_installation_serves_its_owners_scope_and_through_gateways_ever
     assert outcome(snapshot_of(*there, entry("github"), gateway("tools", pinned(name))), caller) == expected
 
 
-@pytest.mark.requirement("GW-6")
+@pytest.mark.requirement("GW-6", "INS-10")
 @pytest.mark.parametrize(
     ("caller", "there", "expected"),
     [
@@ -95,7 +95,7 @@ def test_the_gateways_teams_come_before_the_callers_other_teams() -> None:
     assert outcome(snapshot_of(world, gateway("tools", by_entry(), teams=["engineering"])), BOB) == "team team"
 
 
-@pytest.mark.requirement("GW-6")
+@pytest.mark.requirement("GW-6", "INS-10")
 def test_sharing_ends_when_the_owner_or_the_caller_leaves_the_team() -> None:
     world = [*SHARED, entry("github"), gateway("tools", by_entry())]
     owner_left = snapshot_of(world, settings(teams={"engineering": ["okta:bob"]}))

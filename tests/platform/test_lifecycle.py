@@ -19,8 +19,7 @@ def test_a_stdio_server_runs_in_an_image_without_glibc_and_python(image: str, pr
         assert found["status"]["tools"]["names"] == ["echo"]
         assert found["status"]["phase"] == "Running"
     finally:
-        platform.run("delete", "mcpinstallation", name, "-n", TENANT)
-        platform.run("delete", "mcpregistryentry", name)
+        platform.remove(name)
 
 
 @pytest.mark.requirement("INS-8")
@@ -46,8 +45,7 @@ def test_tool_definitions_that_nobody_names_any_more_go(platform: PlatformCluste
     definitions = names.tools_name(platform.ready("mcpinstallation", "alone")["status"]["tools"]["hash"])
     assert platform.get("configmap", definitions, "-n", SYSTEM)
 
-    platform.run("delete", "mcpinstallation", "alone", "-n", TENANT)
-    platform.run("delete", "mcpregistryentry", "alone")
+    platform.remove("alone")
 
     platform.until(lambda: not platform.get("configmap", definitions, "-n", SYSTEM))
 
@@ -85,8 +83,7 @@ def test_a_server_that_crashes_is_not_ready_and_recovers_with_the_next_edit(plat
     platform.apply(entry("crashing", command=["mcp-server-time"], transport="Stdio"))
 
     platform.ready("mcpinstallation", "crashing", seconds=90)
-    platform.run("delete", "mcpinstallation", "crashing", "-n", TENANT)
-    platform.run("delete", "mcpregistryentry", "crashing")
+    platform.remove("crashing")
 
 
 @pytest.mark.requirement("INS-7")

@@ -75,8 +75,9 @@ class PlatformCluster:
         return found
 
     def remove(self, name: str) -> None:
-        """Delete an installation and the entry of the same name."""
+        """Delete an installation, and the entry of the same name once the operator has counted again: in use, it cannot be deleted."""
         self.run("delete", "mcpinstallation", name, "-n", TENANT, "--ignore-not-found")
+        self.until(lambda: not self.get("mcpregistryentry", name).get("status", {}).get("installations"))
         self.run("delete", "mcpregistryentry", name, "--ignore-not-found")
 
     def ready(self, kind: str, name: str, namespace: str = TENANT, seconds: float = SECONDS) -> dict[str, Any]:

@@ -69,6 +69,15 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
+{{- define "wharfinger.spread" -}}
+{{- with (index . 0).Values.topologySpreadConstraints }}
+topologySpreadConstraints:
+{{- range . }}
+- {{ merge (deepCopy .) (dict "labelSelector" (dict "matchLabels" (include "wharfinger.selector" (index $ 1) | fromYaml))) | toJson }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "wharfinger.containerSecurity" -}}
 {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true, capabilities: {drop: [ALL]}}
 {{- end }}

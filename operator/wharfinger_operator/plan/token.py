@@ -13,9 +13,10 @@ def token_status(world: TokenWorld, now: str) -> TokenStatus:
     """Return the status to report: whether a caller with the token is let in."""
     meta = world.token.metadata
     problem = _problem(world)
-    ready = c.false(c.READY, *problem) if problem else c.true(c.READY)
+    # Nothing but a person's change makes such a token count.
+    findings = (c.false(c.READY, *problem), c.Finding(c.STALLED, "True", *problem)) if problem else (c.true(c.READY),)
     return TokenStatus(
-        observed_generation=meta.generation, conditions=c.merged(world.token.status.conditions, (ready,), meta.generation, now)
+        observed_generation=meta.generation, conditions=c.merged(world.token.status.conditions, findings, meta.generation, now)
     )
 
 

@@ -2,10 +2,10 @@
 
 import signal
 from functools import partial
-from typing import Any
 
 import pytest
 
+from kstatus import kstatus
 from operator_platform import Platform, until
 from operator_process import OperatorProcess
 from wharfinger_cluster.kind_resource import kind_resource
@@ -129,20 +129,6 @@ async def test_an_unsettled_object_is_in_progress_for_kstatus(platform: Platform
         return entry is not None and kstatus(entry) == "Current"
 
     await until(entry_is_current)
-
-
-def kstatus(found: dict[str, Any]) -> str:
-    """The algorithm of sigs.k8s.io/cli-utils, kstatus, for custom resources."""
-    status = found.get("status", {})
-    conditions = {c["type"]: c["status"] for c in status.get("conditions", [])}
-    if (
-        status.get("observedGeneration", found["metadata"]["generation"]) != found["metadata"]["generation"]
-        or conditions.get("Reconciling") == "True"
-    ):
-        return "InProgress"
-    if conditions.get("Stalled") == "True":
-        return "Failed"
-    return "Current" if conditions.get("Ready", "True") == "True" else "InProgress"
 
 
 async def test_what_somebody_else_made_is_never_taken_over(platform: Platform, operator: OperatorProcess) -> None:

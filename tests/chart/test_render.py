@@ -1,0 +1,145 @@
+"""What the chart makes of its values, without a cluster."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chart import CHART, of_kind, render, template
+
+FREE = {"global", "resources", "requests", "limits", "affinity", "items", "additionalProperties"}
+"""Parts of values that are Kubernetes' own: the API server knows them better."""
+TENANTS: dict[str, Any] = {"namespaces": {"tenants": [{"name": "team-a", "create": True, "teams": ["a"]}]}}
+FULL: dict[str, Any] = {
+    **TENANTS,
+    "monitoring": {"podMonitor": {"enabled": True, "labels": {"release": "x"}}, "rules": {"enabled": True}, "dashboard": {"enabled": True}},
+    "networkPolicy": {"enabled": True, "gatewayFrom": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]},
+    "tolerations": [{"operator": "Exists"}],
+    "nodeSelector": {"a": "b"},
+    "affinity": {"podAntiAffinity": {}},
+    "priorityClassName": "system-cluster-critical",
+    "podAnnotations": {"a": "b"},
+    "image": {"pullSecrets": ["one"]},
+}
+
+
+def test_helm_has_nothing_to_complain_about(helm: Path) -> None:
+    done = subprocess.run([str(helm), "lint", "--strict", str(CHART)], capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"publicURL": "https://x"}, "additional properties 'publicURL' not allowed"),
+        ({"publicUrl": "https://x/"}, "/publicUrl"),
+        ({"publicUrl": "mcp.acme.dev"}, "/publicUrl"),
+        ({"operator": {"replicas": "two"}}, "/operator/replicas"),
+        ({"operator": {"replica": 2}}, "additional properties 'replica' not allowed"),
+        ({"gateway": {"logLevel": "TRACE"}}, "/gateway/logLevel"),
+        ({"gateway": {"service": {"type": "ExternalName"}}}, "/gateway/service/type"),
+        ({"image": {"tag": 1}}, "/image/tag"),
+        ({"namespaces": {"servers": []}}, "/namespaces/servers"),
+        ({"namespaces": {"tenants": [{"name": "Team_A"}]}}, "/namespaces/tenants/0/name"),
+        ({"namespaces": {"tenants": [{"name": "a", "users": ["alice"]}]}}, "/namespaces/tenants/0/users/0"),
+        ({"namespaces": {"tenants": [{"name": "a", "teams": ["a,b"]}]}}, "/namespaces/tenants/0/teams/0"),
+        ({"namespaces": {"tenants": [{"name": "a", "organization": "true"}]}}, "/namespaces/tenants/0/organization"),
+        ({"teams": [{"name": "a", "members": ["alice"]}]}, "/teams/0/members/0"),
+        ({"admission": {"enabled": "yes"}}, "/admission/enabled"),
+        ({"monitoring": {"serviceMonitor": {}}}, "additional properties 'serviceMonitor' not allowed"),
+        ({"monitoring": {"podMonitor": {"interval": "often"}}}, "/monitoring/podMonitor/interval"),
+        ({"topologySpreadConstraints": [{"maxSkew": 1}]}, "/topologySpreadConstraints/0"),
+        ({"podAnnotations": {"a": 1}}, "/podAnnotations/a"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_refused_and_named(helm: Path, values: dict[str, Any], words: str) -> None:
+    done = template(helm, values)
+
+    assert done.returncode != 0
+    assert words in done.stderr.replace("'/", "/"), done.stderr
+
+
+def test_every_object_of_the_schema_says_which_keys_it_has() -> None:
+    def open_objects(node: dict[str, Any], where: str) -> list[str]:
+        name = where.rsplit(".", 1)[-1]
+        closed = node.get("additionalProperties") is not None or name in FREE
+        found = [where] if node.get("type") == "object" and not closed else []
+        for key in ("properties", "definitions"):
+            for child, schema in node.get(key, {}).items():
+                found += open_objects(schema, f"{where}.{child}")
+        for key in ("items", "additionalProperties"):
+            if isinstance(node.get(key), dict):
+                found += open_objects(node[key], f"{where}.{key}")
+        return found
+
+    schema = json.loads((CHART / "values.schema.json").read_text())
+
+    assert open_objects(schema, "values") == []
+    assert schema["properties"].keys() - {"global"} == yaml.safe_load((CHART / "values.yaml").read_text()).keys()
+
+
+@pytest.mark.parametrize("values", [{}, TENANTS, FULL], ids=["default", "tenants", "full"])
+def test_what_is_rendered_is_named_once_and_labelled(helm: Path, values: dict[str, Any]) -> None:
+    manifests = render(helm, values)
+    keys = [(m["kind"], m["metadata"].get("namespace", ""), m["metadata"]["name"]) for m in manifests]
+
+    assert len(keys) == len(set(keys))
+    ours = [m for m in manifests if m["kind"] not in {"CustomResourceDefinition", "Namespace"}]
+    assert [m["kind"] for m in ours if m["metadata"]["labels"].get("app.kubernetes.io/name") != "wharfinger"] == []
+
+
+def test_what_needs_crds_of_others_is_off_unless_asked_for(helm: Path) -> None:
+    def kinds(values: dict[str, Any]) -> set[str]:
+        return {m["kind"] for m in render(helm, values)}
+
+    assert kinds(FULL) - kinds(TENANTS) == {"PodMonitor", "PrometheusRule"}
+
+
+@pytest.mark.requirement("OPS-2")
+@pytest.mark.parametrize("values", [{}, FULL], ids=["default", "full"])
+def test_both_programs_are_hardened_spread_and_kept_through_disruptions(helm: Path, values: dict[str, Any]) -> None:
+    manifests = render(helm, values)
+    budgets = {m["metadata"]["name"]: m["spec"] for m in of_kind(manifests, "PodDisruptionBudget")}
+
+    for deployment in of_kind(manifests, "Deployment"):
+        name, pod = deployment["metadata"]["name"], deployment["spec"]["template"]["spec"]
+        selector = deployment["spec"]["selector"]
+        assert budgets[name] == {"maxUnavailable": 1, "selector": selector}
+        (spread,) = pod["topologySpreadConstraints"]
+        assert (spread["labelSelector"], spread["whenUnsatisfiable"]) == (selector, "ScheduleAnyway")
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"]
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            assert container["resources"]["limits"]["memory"]
+
+
+def test_without_admission_no_policy_is_made(helm: Path) -> None:
+    assert of_kind(render(helm, TENANTS), "ValidatingAdmissionPolicy")
+    off = render(helm, {**TENANTS, "admission": {"enabled": False}})
+    assert of_kind(off, "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding") == []
+
+
+@pytest.mark.requirement("OPS-2")
+def test_no_role_of_the_programs_has_a_wildcard_escalates_or_reads_secrets_of_the_whole_cluster(helm: Path) -> None:
+    for role in of_kind(render(helm, FULL), "ClusterRole", "Role"):
+        for rule in role["rules"]:
+            words = {*rule["verbs"], *rule["resources"], *rule["apiGroups"]}
+            assert not words & {"*", "escalate", "bind", "impersonate"}, role["metadata"]["name"]
+            assert role["kind"] == "Role" or "secrets" not in rule["resources"], role["metadata"]["name"]
+
+
+def test_the_notes_say_what_to_do_next(helm: Path) -> None:
+    command = [str(helm), "install", "wharfinger", str(CHART), "-n", "x", "--dry-run=client", "-f", "-"]
+    done = subprocess.run(command, input=json.dumps(TENANTS), capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.split("NOTES:")[1]
+    assert "4. installations, gateways  in team-a" in notes
+    assert "kubectl get mcp -A" in notes
+    assert "set namespaces.tenants" not in notes
