@@ -13,6 +13,7 @@ BUILT: Final = {
     "INS-2": "Secret values come from Secrets only; a missing one is seen, and repaired when it appears.",
     "INS-3": "Tools are discovered, all pages; definitions are kept, names, count and hash are seen.",
     "INS-4": "A server with resources and no tools gets a tool for each resource, which reads it.",
+    "INS-5": "Tools are fresh: polled, and asked for at once when the server announces a change.",
     "ORC-1": "One Deployment a server.",
     "ORC-2": "stdio servers are safe with concurrent callers, in any image.",
     "ORC-3": "Streamable HTTP servers: Service, port and path.",

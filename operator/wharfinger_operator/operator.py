@@ -24,6 +24,7 @@ from wharfinger_operator.ask_server import ServerAsker
 from wharfinger_operator.configuration import Configuration
 from wharfinger_operator.copies import Copies
 from wharfinger_operator.discover import Discoverer
+from wharfinger_operator.listen import Listeners
 from wharfinger_operator.observe import Observer
 from wharfinger_operator.own_objects import ObjectKey, OwnObjects
 from wharfinger_operator.reconcile import Reconciler
@@ -52,7 +53,11 @@ class Operator:
         self._copies = Copies(cluster, settings.namespaces, self._copy_changed, self._settings_changed)
         self._observer = Observer(self._own, self._copies, settings, b"")
         self._asker = ServerAsker(version("wharfinger"))
-        self._discoverer = Discoverer(self._asker.ask, lambda namespace, name: self.queue.add(triggers.key(INSTALLATION, namespace, name)))
+        self._discoverer = Discoverer(
+            self._asker.ask,
+            lambda namespace, name: self.queue.add(triggers.key(INSTALLATION, namespace, name)),
+            Listeners(self._asker.listen),
+        )
         self._recorder = EventRecorder(cluster, f"{names.GROUP}/operator", configuration.identity)
         self._reconciler = Reconciler(cluster, self._observer, self._discoverer, self._recorder)
 

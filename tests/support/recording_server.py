@@ -74,7 +74,7 @@ class RecordingServer:
         return Counter(message["method"] for message in self.messages)
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        message = json.loads(await request.read() or b'{"method": "DELETE", "id": 0}')
+        message = json.loads(await request.read() or json.dumps({"method": request.method, "id": 0}))
         self.messages.append(message)
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
         own = self.replies.get(message["method"]) or self.replies.get("*")
