@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from aiohttp import web
 
+from announcing_server import AnnouncingServer
 from eventually import eventually
-from recording_server import Http, RecordingServer, result
+from recording_server import Http, RecordingServer
 from wharfinger_crds.connection import Connection
 from wharfinger_operator.ask_server import ServerAsker
 from wharfinger_operator.discover import SETTLE, Discoverer, Question, settling
@@ -18,45 +18,6 @@ from wharfinger_operator.listen import Listeners, Patience, StreamError
 pytestmark = pytest.mark.requirement("INS-5")
 
 KEY = ("team-a", "x")
-
-
-class AnnouncingServer(RecordingServer):
-    """A modern server whose tools grow when it is told to, and which says so on its streams."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            modern=True, replies={"server/discover": self._begin, "tools/list": self._list, "subscriptions/listen": self._stream}
-        )
-        self.tools = 1
-        self._opened: list[tuple[web.Request, web.StreamResponse]] = []
-
-    async def _begin(self, request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
-        return result(message, {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {"listChanged": True}}})
-
-    async def _list(self, request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
-        return result(message, {"tools": [{"name": f"tool-{number}", "inputSchema": {"type": "object"}} for number in range(self.tools)]})
-
-    async def _stream(self, request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
-        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await stream.prepare(request)
-        await stream.write(b'data: {"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{}}\n\n')
-        self._opened.append((request, stream))
-        await asyncio.Event().wait()
-        return stream
-
-    @property
-    def streams(self) -> list[tuple[web.Request, web.StreamResponse]]:
-        """The streams that somebody still listens to."""
-        return [(request, stream) for request, stream in self._opened if request.transport is not None]
-
-    async def grow(self, times: int = 1) -> None:
-        self.tools += 1
-        for _, stream in self.streams:
-            await stream.write(b'data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n' * times)
-
-    @property
-    def lists(self) -> int:
-        return self.count()["tools/list"]
 
 
 def connection(url: str, name: str = "x") -> Connection:
@@ -75,25 +36,29 @@ async def discoverer(asker: ServerAsker) -> AsyncIterator[Discoverer]:
     await made.close()
 
 
+def named(count: int) -> list[dict[str, Any]]:
+    return [{"name": f"tool-{number}"} for number in range(count)]
+
+
 def known(discoverer: Discoverer) -> int:
     found = discoverer.result(*KEY)
     return len(found.definitions.digests) if found and found.definitions else 0
 
 
 async def test_a_change_that_a_server_announces_is_known_at_once_and_several_are_one(discoverer: Discoverer, http: Http) -> None:
-    server = AnnouncingServer()
+    server = AnnouncingServer(named(1))
     discoverer.ask(await question(http, server))
     # The second list is for what may have changed before the stream was open.
     await eventually(lambda: server.lists == 2 and len(server.streams) == 1)
 
-    await server.grow(times=50)
+    await server.change(named(2), times=50)
 
     await eventually(lambda: known(discoverer) == 2)
     assert server.lists == 3
 
 
 async def test_who_is_not_asked_any_more_is_not_listened_to_either(discoverer: Discoverer, http: Http) -> None:
-    server = AnnouncingServer()
+    server = AnnouncingServer(named(1))
     discoverer.ask(await question(http, server))
     await eventually(lambda: len(server.streams) == 1)
 
@@ -103,13 +68,13 @@ async def test_who_is_not_asked_any_more_is_not_listened_to_either(discoverer: D
 
 
 async def test_a_broken_stream_is_opened_again_and_what_it_missed_is_asked_for(asker: ServerAsker, http: Http) -> None:
-    server = AnnouncingServer()
+    server = AnnouncingServer(named(1))
     discoverer = Discoverer(asker.ask, lambda namespace, name: None, Listeners(asker.listen, patience=Patience(first=0.01)))
     discoverer.ask(await question(http, server))
     await eventually(lambda: server.lists == 2 and len(server.streams) == 1)
 
     ((request, _),) = server.streams
-    server.tools += 1
+    server.tools = named(2)
     assert request.transport is not None
     request.transport.abort()
 
