@@ -16,6 +16,7 @@ BUILT: Final = {
     "INS-2": "Secret values come from Secrets only; a missing one is seen, and repaired when it appears.",
     "INS-3": "Tools are discovered, all pages; definitions are kept, names, count and hash are seen.",
     "INS-4": "A server with resources and no tools gets a tool for each resource, which reads it.",
+    "INS-5": "Tools are fresh: polled, and asked for at once when the server announces a change.",
     "INS-6": "What an installation's server does is one word, and why it does not run is said so that a person can mend it.",
     "INS-7": "Restart and update are rolled out without a gap; suspend scales to zero.",
     "INS-8": "Deletion removes everything in every namespace, also when the operator was away.",

@@ -5,7 +5,7 @@ Invariants: one HTTP request per exchange, whatever happens; the response return
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,13 +15,20 @@ from wharfinger_mcp import jsonrpc, media_type
 from wharfinger_mcp.endpoint import Endpoint
 from wharfinger_mcp.errors import InterruptedCallError, NotMcpError, ProtocolError, RefusedError, TooLargeError, refusal
 from wharfinger_mcp.http_client import Answer, HttpClient
-from wharfinger_mcp.jsonrpc import Batch, Id, Malformed, Notification, Request, Response
+from wharfinger_mcp.jsonrpc import Batch, Id, Malformed, Message, Notification, Request, Response
 from wharfinger_mcp.sse import EventStream, EventTooLargeError
 
 OnMessage = Callable[[Request | Notification], Awaitable[None]]
 """Takes what a server says before it answers: progress, log messages, questions. Holding it up holds the server up."""
 
 _OWN_HEADERS: Final = {"Content-Type": media_type.JSON, "Accept": media_type.ACCEPT_BOTH}
+
+
+class Listener(msgspec.Struct, frozen=True):
+    """Who follows a stream."""
+
+    on_open: Callable[[], None]
+    on_message: OnMessage
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -87,6 +94,36 @@ async def delete(client: HttpClient, endpoint: Endpoint, outgoing: Outgoing, bou
     return answer.status
 
 
+async def stream(client: HttpClient, endpoint: Endpoint, outgoing: Outgoing, bounds: Bounds, listener: Listener) -> None:
+    """Follow the stream that a GET opens in a legacy session, until it ends.
+
+    Raises UpstreamError, RefusedError among them.
+    """
+    head = endpoint.request_head("GET", {"Accept": media_type.EVENT_STREAM, **outgoing.own}, outgoing.headers, 0)
+    answer = await client.send(endpoint, head, b"", deadline=bounds.deadline, limit=bounds.answer_bytes)
+    try:
+        if answer.status != 200:
+            raise refusal(answer.status, "GET", endpoint.path, answer.headers.get("www-authenticate"))
+        if media_type.essence(answer.headers.get("content-type")) != media_type.EVENT_STREAM:
+            raise NotMcpError("the answer to GET is no event stream: is the path right?")
+        listener.on_open()
+        events = EventStream(bounds.answer_bytes)
+        while piece := await answer.piece():
+            for message in _messages(events, piece):
+                if isinstance(message, Request | Notification):
+                    await listener.on_message(message)
+    finally:
+        answer.close()
+
+
+def _messages(events: EventStream, piece: bytes) -> Iterator[Message | Batch | Malformed]:
+    try:
+        arrived = events.feed(piece)
+    except EventTooLargeError as error:
+        raise TooLargeError(str(error)) from None
+    return (jsonrpc.parse(event.data) for event in arrived if event.type == "message" and event.data)
+
+
 async def _response(answer: Answer, request_id: Id | None, bounds: Bounds, on_message: OnMessage | None) -> Response | None:
     content_type = media_type.essence(answer.headers.get("content-type"))
     if 300 <= answer.status < 400:
@@ -123,14 +160,7 @@ async def _error_response(answer: Answer, request_id: Id, content_type: str) -> 
 async def _streamed(answer: Answer, request_id: Id, bounds: Bounds, on_message: OnMessage | None) -> Response:
     events = EventStream(bounds.answer_bytes)
     while piece := await answer.piece():
-        try:
-            arrived = events.feed(piece)
-        except EventTooLargeError as error:
-            raise TooLargeError(str(error)) from None
-        for event in arrived:
-            if event.type != "message" or not event.data:
-                continue
-            message = jsonrpc.parse(event.data)
+        for message in _messages(events, piece):
             response = _own(message, request_id)
             if response is not None:
                 return response
@@ -141,7 +171,7 @@ async def _streamed(answer: Answer, request_id: Id, bounds: Bounds, on_message: 
     raise InterruptedCallError("the server ended its stream without the response")
 
 
-def _own(message: jsonrpc.Message | Batch | Malformed, request_id: Id) -> Response | None:
+def _own(message: Message | Batch | Malformed, request_id: Id) -> Response | None:
     """Return the response to our request, alone or in a batch as revision 2025-03-26 allows."""
     for one in message.messages if isinstance(message, Batch) else (message,):
         if isinstance(one, Response) and one.id == request_id:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -21,7 +21,7 @@ from wharfinger_mcp import envelope, exchange, jsonrpc
 from wharfinger_mcp.endpoint import Endpoint
 from wharfinger_mcp.envelope import Era, Identity
 from wharfinger_mcp.errors import InterruptedCallError, ProtocolError, SessionGoneError, TimedOutError, UpstreamError
-from wharfinger_mcp.exchange import Bounds, OnMessage, Outcome, Outgoing
+from wharfinger_mcp.exchange import Bounds, Listener, OnMessage, Outcome, Outgoing
 from wharfinger_mcp.handshake import Handshake, shake_hands
 from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.jsonrpc import Id, Params, Response
@@ -91,6 +91,13 @@ class Upstream:
                 self._forget(session, session.era)
                 raise SessionGoneError("the server answers HTTP 404 to a session it has just made: do its replicas share sessions?")
         return self._settle(outcome, session)
+
+    async def stream(self, headers: Mapping[str, str], limits: CallLimits, on_open: Callable[[], None], on_message: OnMessage) -> None:
+        """Follow what a legacy server says unasked in this session, until it ends the stream; raises UpstreamError."""
+        bounds = _bounds(limits)
+        session = await self._open(headers, bounds)
+        own = envelope.legacy_headers(session.protocol_version, session.session_id)
+        await exchange.stream(self._client, self._endpoint, Outgoing(b"", None, own, headers), bounds, Listener(on_open, on_message))
 
     async def close(self, headers: Mapping[str, str]) -> None:
         """End the session, if there is one; the server is told as far as it listens."""

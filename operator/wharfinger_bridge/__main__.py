@@ -51,6 +51,7 @@ async def run(options: Options, listening: socket.socket) -> None:
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({supervising, stopped}, return_when=asyncio.FIRST_COMPLETED)
     accepting.close()
+    supervisor.announcements.close()
     log("stopping", in_flight=len(http.tasks))
     cut = await http.drain(options.grace)
     supervising.cancel()

@@ -1,7 +1,7 @@
 """What the bridge serves: `/mcp` for whoever has the token, `/livez` and `/readyz` for probes.
 
     admit    token ▶ path ▶ method ▶ origin ▶ media types                     decided on the head
-    answer   read ▶ era ▶ local or unserved ▶ forward ▶ translate             one request, one JSON answer
+    answer   read ▶ era ▶ local or unserved ▶ forward ▶ translate             one request, one JSON answer, or a stream of announcements
 
 A request is sent to the server at most once. HTTP 503 means that it was not sent; a JSON-RPC error with `data.reason` that it was, and
 that its answer is lost.
@@ -9,10 +9,12 @@ that its answer is lost.
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 from typing import Final
 
+from wharfinger_bridge.announcements import announced, requested
 from wharfinger_bridge.bearer import TokenFile
-from wharfinger_bridge.era import Era, caller_era
+from wharfinger_bridge.era import MODERN_VERSION, Era, caller_era
 from wharfinger_bridge.http_message import Head, Response, text_response
 from wharfinger_bridge.jsonrpc import (
     INTERNAL_ERROR,
@@ -36,6 +38,7 @@ PATH: Final = "/mcp"
 _SESSION = "mcp-session-id"
 _ACCEPTED = Response(202)
 _RETRY = (("Retry-After", "1"),)
+_UNBUFFERED = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
 _UNAUTHORIZED = Response(401, headers=(("WWW-Authenticate", "Bearer"),))
 
 
@@ -62,14 +65,29 @@ class Endpoint:
             return text_response(404, f"only {PATH} is served")
         if head.method == "DELETE":
             return Response(200)
-        if head.method != "POST":
-            return text_response(405, "there is no stream to GET", ("Allow", "POST, DELETE"))
+        if head.method not in {"POST", "GET"}:
+            return text_response(405, "use POST", ("Allow", "GET, POST, DELETE"))
         if "origin" in head.headers:
             return text_response(403, "browsers are not served")
-        return _media_fault(head)
+        return _media_fault(head) if head.method == "POST" else self._stream_fault(head)
+
+    def _stream_fault(self, head: Head) -> Response | None:
+        """Answer a GET that opens no stream: there is one in legacy sessions, where the server announces anything."""
+        state = self._supervisor.state
+        if isinstance(state, NotReady):
+            return text_response(503, state.reason, *_RETRY)
+        if not announced(state.server.capabilities) or head.headers.get("mcp-protocol-version") == MODERN_VERSION:
+            return text_response(405, "there is no stream to GET", ("Allow", "POST, DELETE"))
+        if self._supervisor.announcements.is_full:
+            return text_response(503, "too many streams", *_RETRY)
+        return None
 
     async def answer(self, head: Head, body: bytes) -> Response:
-        """Answer one message."""
+        """Answer one message, or open a stream."""
+        if head.method == "GET":
+            state = self._supervisor.state
+            kinds = frozenset() if isinstance(state, NotReady) else announced(state.server.capabilities)
+            return _stream(self._supervisor.announcements.legacy_stream(kinds))
         message = read_message(body)
         era = message if isinstance(message, Refusal) else caller_era(head.headers, message)
         if isinstance(message, Refusal):
@@ -96,12 +114,22 @@ class Endpoint:
             return _result(initialize_result(request.params, state.server), request.id, headers)
         if request.method == "server/discover":
             return _result(discover_result(state.server), request.id)
+        if request.method == "subscriptions/listen":
+            return self._listen(request, era, state.server)
         if state.peer.in_flight >= self._max_in_flight:
             return _unavailable(f"{self._max_in_flight} calls are in flight", request.id)
         call = state.peer.send(server_message(request, era, state.server))
         if isinstance(call, Unsent):
             return _unavailable(call.message, request.id)
         return _answered(await self._outcome(call, (session, request.id), era), request.method, request.id, era, state.server)
+
+    def _listen(self, request: Request, era: Era, server: Server) -> Response:
+        kinds = announced(server.capabilities)
+        if not kinds:
+            return _error(era, METHOD_NOT_FOUND, "method not found: this server announces nothing", request.id)
+        if self._supervisor.announcements.is_full:
+            return _unavailable("too many streams are open", request.id)
+        return _stream(self._supervisor.announcements.modern_stream(kinds & requested(request.params), request.id))
 
     async def _outcome(self, call: Call, key: tuple[str, RequestId], era: Era) -> Outcome:
         """Wait for the answer, a cancellation, or the end of patience. A caller that leaves is only a cancellation where its era says so."""
@@ -127,6 +155,10 @@ class Endpoint:
         call = self._cancellable.get((session, id_))
         if call is not None:
             call.cancel(Lost("Cancelled", "cancelled by the caller"))
+
+
+def _stream(events: AsyncIterator[bytes]) -> Response:
+    return Response(200, content_type="text/event-stream", headers=_UNBUFFERED, stream=events)
 
 
 def _media_fault(head: Head) -> Response | None:

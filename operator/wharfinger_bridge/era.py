@@ -34,14 +34,14 @@ CAPABILITIES_KEY: Final = f"{META_PREFIX}clientCapabilities"
 _NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 _BASE64 = re.compile(r"=\?base64\?(.*)\?=")
 
-_UNSERVED = frozenset({"logging/setLevel", "resources/subscribe", "resources/unsubscribe", "subscriptions/listen"})
-"""One process serves many callers in single answers: none of them sets its log level or listens to its notifications."""
+_UNSERVED = frozenset({"logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
+"""One process serves many callers: none of them sets its log level or chooses of which resources it tells."""
 
 
 class Era(Enum):
     """How a peer speaks; the value holds the methods that a caller of this era may not use."""
 
-    LEGACY = _UNSERVED | {"server/discover"}
+    LEGACY = _UNSERVED | {"server/discover", "subscriptions/listen"}
     MODERN = _UNSERVED | {"initialize", "ping"}
 
     def serves(self, method: str) -> bool:

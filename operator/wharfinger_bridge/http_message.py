@@ -6,7 +6,7 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 HEAD_LIMIT: Final = 32 * 1024
 HEADER_COUNT_LIMIT: Final = 100
 HEAD_END: Final = b"\r\n\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[\x21-\x7e]*) HTTP/([0-9]\.[0-9])")
@@ -48,12 +49,14 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer; its length is always declared."""
+    """One answer; its length is always declared, unless it is a stream."""
 
     status: int
     body: bytes = b""
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
+    stream: AsyncIterator[bytes] | None = None
+    """Pieces of a body without a known end, in place of `body`."""
 
 
 def text_response(status: int, text: str, *headers: tuple[str, str]) -> Response:
@@ -63,13 +66,19 @@ def text_response(status: int, text: str, *headers: tuple[str, str]) -> Response
 
 def render(response: Response, *, keep_alive: bool) -> bytes:
     """Return the bytes of a response."""
-    lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}", f"Content-Length: {len(response.body)}"]
-    if response.body:
+    framing = f"Content-Length: {len(response.body)}" if response.stream is None else "Transfer-Encoding: chunked"
+    lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}", framing]
+    if response.body or response.stream is not None:
         lines.append(f"Content-Type: {response.content_type}")
     lines += [f"{name}: {value}" for name, value in response.headers]
     if not keep_alive:
         lines.append("Connection: close")
     return "\r\n".join((*lines, "", "")).encode("latin-1") + response.body
+
+
+def chunk(piece: bytes) -> bytes:
+    """Return one chunk of a stream (RFC 9112 §7.1)."""
+    return f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
 
 
 def parse_head(block: bytes) -> Head | Malformed:

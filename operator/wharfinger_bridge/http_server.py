@@ -7,7 +7,7 @@
 
 import asyncio
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -15,11 +15,13 @@ from wharfinger_bridge.http_message import (
     CONTINUE,
     HEAD_END,
     HEAD_LIMIT,
+    LAST_CHUNK,
     ChunkedBody,
     FixedBody,
     Head,
     Malformed,
     Response,
+    chunk,
     parse_head,
     render,
     text_response,
@@ -162,7 +164,9 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on with a peer that reads again."""
         self._writable = True
-        if self._task is None and not self._refused and not self._transport.is_closing():
+        if self._task is not None:
+            self._arm(None)
+        elif not self._refused and not self._transport.is_closing():
             self._await_request()
             self._advance()
 
@@ -234,15 +238,23 @@ class Connection(asyncio.Protocol):
             place = traceback.extract_tb(error.__traceback__)[-1]
             log("fault", error=type(error).__name__, at=f"{place.filename}:{place.lineno}")
             response = text_response(500, "internal error")
-        keep_alive = head.keep_alive and not self._server.stopping
+        keep_alive = head.keep_alive and not self._server.stopping and response.stream is None
+        if response.stream is not None:
+            await self._send_stream(response, response.stream)
         self._task = None
         self._release()
-        self._transport.write(render(response, keep_alive=keep_alive))
+        self._transport.write(LAST_CHUNK if response.stream is not None else render(response, keep_alive=keep_alive))
         if not keep_alive:
             self.close()
             return
         self._await_request()
         self._advance()
+
+    async def _send_stream(self, response: Response, stream: AsyncIterator[bytes]) -> None:
+        """Write pieces as they come; who does not read them is cut off, which cancels this."""
+        self._transport.write(render(response, keep_alive=False))
+        async for piece in stream:
+            self._transport.write(chunk(piece))
 
     def _await_request(self) -> None:
         self._head = None

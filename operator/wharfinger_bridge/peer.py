@@ -37,10 +37,14 @@ Outcome = Json | Lost
 
 
 class Peer:
-    """Calls in flight at one run of the server. `write` takes one line and tells whether it was taken."""
+    """Calls in flight at one run of the server. `write` takes one line and tells whether it was taken.
 
-    def __init__(self, write: Callable[[bytes], bool]) -> None:
+    `on_notification` gets the method of each notification.
+    """
+
+    def __init__(self, write: Callable[[bytes], bool], on_notification: Callable[[str], None] = lambda _: None) -> None:
         self._write = write
+        self._on_notification = on_notification
         self._calls: dict[int, asyncio.Future[Outcome]] = {}
 
     @property
@@ -103,6 +107,8 @@ class Peer:
                 self.settle(id_, message)
         elif type(id_) in {int, str}:
             self._write(_local_answer(method, id_))
+        elif id_ is None and isinstance(method, str):
+            self._on_notification(method)
 
 
 @dataclass(frozen=True, slots=True)

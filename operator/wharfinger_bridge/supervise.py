@@ -8,14 +8,15 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wharfinger_bridge.announcements import Announcements, announced, wanted_filter
 from wharfinger_bridge.child import Child, StartError
 from wharfinger_bridge.environment import initial_environment
 from wharfinger_bridge.era import Era
 from wharfinger_bridge.handshake import Failed, plan_handshake, shake_hands
 from wharfinger_bridge.log import log
-from wharfinger_bridge.peer import Lost, Peer
+from wharfinger_bridge.peer import Call, Lost, Peer
 from wharfinger_bridge.reaper import Reaper
-from wharfinger_bridge.translate import Server
+from wharfinger_bridge.translate import ENVELOPE, Server
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
@@ -59,6 +60,7 @@ class Supervisor:
         self._handshake_timeout = handshake_timeout
         self._era: Era | None = None
         self._frail = False
+        self.announcements = Announcements()
         self.state: Ready | NotReady = NotReady("the server is starting and has not answered server/discover or initialize yet")
 
     async def run(self) -> None:
@@ -76,7 +78,7 @@ class Supervisor:
             await asyncio.sleep(pause)
 
     async def _run_once(self) -> str:
-        peer = Peer(lambda line: child.write(line))  # noqa: PLW0108  the child exists only below
+        peer = Peer(lambda line: child.write(line), self.announcements.publish)  # noqa: PLW0108  the child exists only below
         try:
             child = await Child.start(self._command, self._environment, self._reaper, peer.receive)
         except StartError as error:
@@ -113,6 +115,19 @@ class Supervisor:
             return f"does not speak MCP: {server.reason}"
         self._era = server.era
         self.state = Ready(peer, server)
+        _subscribe(peer, server)
+        self.announcements.publish_all()
         ready_after = asyncio.get_running_loop().time() - started
         log("server ready", name=server.info.get("name"), version=server.info.get("version"), protocol=server.version, after_s=ready_after)
         return None
+
+
+def _subscribe(peer: Peer, server: Server) -> None:
+    """Ask a modern server to announce its changes; a legacy one does that unasked."""
+    kinds = announced(server.capabilities)
+    if server.era is Era.MODERN and kinds:
+        params = {"_meta": ENVELOPE, "notifications": wanted_filter(kinds)}
+        call = peer.send({"jsonrpc": "2.0", "method": "subscriptions/listen", "params": params})
+        if isinstance(call, Call):
+            # It lasts as long as the server: nobody waits for its answer.
+            peer.settle(call.id, None)

@@ -109,7 +109,7 @@ def _usable(capabilities: Any) -> Json:
 
 
 def _answered(settings: Any) -> Any:
-    return {key: value for key, value in _dict(settings).items() if key not in {"listChanged", "subscribe"}}
+    return {key: value for key, value in _dict(settings).items() if key != "subscribe"}
 
 
 def _instructions(server: Server) -> Json:

@@ -1,8 +1,10 @@
-"""Ask one server for its tools, over MCP."""
+"""Ask one server for its tools, and listen to it, over MCP."""
 
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -11,6 +13,7 @@ from wharfinger_crds import conditions as c
 from wharfinger_crds.connection import Connection
 from wharfinger_crds.installation import ServerInfo
 from wharfinger_crds.tool_definitions import DefinitionsTooLargeError, definitions_of
+from wharfinger_mcp.changes import announced, follow
 from wharfinger_mcp.discovery import Discovery, DroppedTool, discover
 from wharfinger_mcp.endpoint import parse_endpoint
 from wharfinger_mcp.envelope import Identity
@@ -19,6 +22,7 @@ from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.listing import ListLimits
 from wharfinger_mcp.upstream import Upstream
 from wharfinger_operator.discover import Answer, DiscoveryError
+from wharfinger_operator.listen import STREAM_SECONDS, StreamError
 
 DROPPED_SHOWN: Final = 10
 _TEXT: Final = 256
@@ -51,6 +55,19 @@ class ServerAsker:
         # In a thread: of a mebibyte, parsing, hashing and packing would hold everyone else up.
         return await asyncio.to_thread(_answer, found)
 
+    async def listen(self, connection: Connection, on_change: Callable[[], None]) -> bool:
+        """Call back whenever a server says that its lists changed, until its stream ends; False: it has none. Raises StreamError."""
+        headers = {header.name: header.value for header in connection.headers}
+        seconds = STREAM_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
+        try:
+            upstream = Upstream(self._client, parse_endpoint(connection.url), self._identity)
+            try:
+                return await follow(upstream, headers, on_change, seconds)
+            finally:
+                await upstream.close(headers)
+        except UpstreamError as error:
+            raise StreamError(error.message) from None
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
@@ -63,7 +80,7 @@ def _answer(found: Discovery) -> Answer:
         raise DiscoveryError(f"{error}; {_SHRINK}", c.DEFINITIONS_TOO_LARGE) from None
     info = found.server_info
     server = ServerInfo(name=info.name[:_TEXT], version=info.version[:_TEXT], protocol_version=found.protocol_version[:32])
-    return Answer(definitions, server, *_remark(found))
+    return Answer(definitions, server, *_remark(found), announces=bool(announced(found.capabilities)))
 
 
 def _remark(found: Discovery) -> tuple[str, str]:

@@ -1,4 +1,5 @@
-"""Ask servers for their tools: one task an installation, at most a few at a time, again and again with jitter.
+"""Ask servers for their tools: one task an installation, at most a few at a time, again and again with jitter, and at once when
+a server announces a change.
 
 Invariants: a failure keeps what was known; the first failure after a change is not reported, since a Service's address
 answers about a second after its pod is ready. Results live in memory and in the stored definitions, nowhere else.
@@ -18,6 +19,7 @@ from wharfinger_crds import names
 from wharfinger_crds.connection import Connection
 from wharfinger_crds.installation import ServerInfo
 from wharfinger_crds.tool_definitions import Definitions
+from wharfinger_operator.listen import Listeners
 from wharfinger_operator.plan.installation import fingerprint
 from wharfinger_operator.world import Discovery
 
@@ -25,6 +27,10 @@ AT_ONCE: Final = 16
 RETRY_BASE: Final = 1.0
 RETRY_CAP: Final = 60.0
 QUIET_FAILURES: Final = 3
+SETTLE: Final = 0.5
+"""Seconds after an announcement until the question: several changes in a row are one. Doubled by each that follows soon."""
+CALM: Final = 60.0
+"""Seconds without an announcement after which the next one is the first again."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +60,8 @@ class Answer:
     reason: str = c.SUCCEEDED
     message: str = ""
     """What is remarkable of it, for the condition."""
+    announces: bool = False
+    """The server says that it tells when its lists change."""
 
 
 class DiscoveryError(Exception):
@@ -73,13 +81,20 @@ class _Conversation:
     question: Question
     task: asyncio.Task[None] | None = None
     result: Discovery | None = field(default=None, repr=False)
+    announced: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+
+def settling(row: int) -> float:
+    """Return how long an announcement waits to be asked about, after so many that came soon after each other."""
+    return SETTLE * 2.0 ** min(row, 16)
 
 
 class Discoverer:
     """Keeps asking."""
 
-    def __init__(self, ask: Ask, on_result: Callable[[str, str], None]) -> None:
+    def __init__(self, ask: Ask, on_result: Callable[[str, str], None], listeners: Listeners | None = None) -> None:
         self._ask_server = ask
+        self._listeners = listeners
         self._on_result = on_result
         self._conversations: dict[tuple[str, str], _Conversation] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -107,19 +122,19 @@ class Discoverer:
         elif conversation.task is not None and conversation.question.fingerprint == question.fingerprint:
             conversation.question = question
             return
-        self._stop(conversation)
+        self._stop(key, conversation)
         conversation.question = question
         conversation.task = asyncio.create_task(self._keep_asking(key, conversation))
 
     def pause(self, namespace: str, name: str) -> None:
         """Stop asking while the server is not there; what is known stays known."""
         if conversation := self._conversations.get((namespace, name)):
-            self._stop(conversation)
+            self._stop((namespace, name), conversation)
 
     def forget(self, namespace: str, name: str) -> None:
         """Stop asking for good."""
         if conversation := self._conversations.pop((namespace, name), None):
-            self._stop(conversation)
+            self._stop((namespace, name), conversation)
 
     async def close(self) -> None:
         """Stop all tasks and wait for them."""
@@ -127,26 +142,44 @@ class Discoverer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._listeners is not None:
+            await self._listeners.close()
 
-    @staticmethod
-    def _stop(conversation: _Conversation) -> None:
+    def _stop(self, key: tuple[str, str], conversation: _Conversation) -> None:
+        if self._listeners is not None:
+            self._listeners.drop(key)
         if conversation.task is not None:
             conversation.task.cancel()
             conversation.task = None
 
     async def _keep_asking(self, key: tuple[str, str], conversation: _Conversation) -> None:
-        failures = 0
+        failures = announcements = 0
         while True:
             question = conversation.question
-            result = await self._once(question)
+            result = await self._once(question, key, conversation)
             failures = failures + 1 if result.definitions is None else 0
             if (failures == 0 or failures >= QUIET_FAILURES) and result != conversation.result:
                 conversation.result = result
                 self._on_result(*key)
             pause = min(RETRY_BASE * 2 ** (failures - 1), RETRY_CAP) if failures else question.interval
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, guards nothing
+            pause *= random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
+            announcements = await self._rest(conversation, pause, announcements)
 
-    async def _once(self, question: Question) -> Discovery:
+    async def _rest(self, conversation: _Conversation, pause: float, announcements: int) -> int:
+        """Wait until the next question is due, or until a change was announced and has settled; return how many came in a row."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            async with asyncio.timeout(pause):
+                await conversation.announced.wait()
+        except TimeoutError:
+            return announcements
+        row = 0 if clock() - began >= CALM else announcements
+        await asyncio.sleep(min(settling(row), max(0.0, began + pause - clock())))
+        conversation.announced.clear()
+        return row + 1
+
+    async def _once(self, question: Question, key: tuple[str, str], conversation: _Conversation) -> Discovery:
         asked = question.fingerprint
         try:
             async with self._slots, asyncio.timeout(question.timeout + 5):
@@ -158,4 +191,6 @@ class Discoverer:
         except Exception:  # noqa: BLE001 - a server's answer that we cannot digest must not end the asking
             _log.exception("asking the server of %s/%s failed", question.connection.namespace, question.connection.name)
             return Discovery(asked, reason=c.DISCOVERY_FAILED, message="the server's answer could not be read: see the operator's log")
+        if answer.announces and self._listeners is not None:
+            self._listeners.follow(key, question.connection, asked, conversation.announced.set)
         return Discovery(asked, answer.definitions, answer.server, answer.reason, answer.message)

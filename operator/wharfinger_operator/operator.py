@@ -27,6 +27,7 @@ from wharfinger_operator.copies import Copies
 from wharfinger_operator.discover import Discoverer
 from wharfinger_operator.image_lookup import ImageLookup
 from wharfinger_operator.image_registry import ImageRegistries
+from wharfinger_operator.listen import Listeners
 from wharfinger_operator.observe import Observer
 from wharfinger_operator.own_objects import ObjectKey, OwnObjects
 from wharfinger_operator.reconcile import Reconciler
@@ -55,7 +56,7 @@ class Operator:
         self._copies = Copies(cluster, settings.namespaces, self._copy_changed, self._settings_changed)
         self._observer = Observer(self._own, self._copies, settings, b"")
         self._asker = ServerAsker(version("wharfinger"))
-        self._discoverer = Discoverer(self._asker.ask, self._look_again)
+        self._discoverer = Discoverer(self._asker.ask, self._look_again, Listeners(self._asker.listen))
         self._recorder = EventRecorder(cluster, f"{names.GROUP}/operator", configuration.identity)
         self._bridges = BridgeAsker(cluster, self._look_again)
         self._registries = ImageRegistries()

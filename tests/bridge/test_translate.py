@@ -38,18 +38,24 @@ def test_odd_members_of_a_handshake_are_left_out(odd: dict[str, Any]) -> None:
     assert discovered_server({"supportedVersions": ["2026-07-28"]} | odd) == Server(Era.MODERN, "2026-07-28", unknown, {}, None)
 
 
-def test_capabilities_are_those_that_work_in_single_answers() -> None:
+def test_capabilities_are_those_that_work_through_the_bridge() -> None:
     told = {
         "logging": {},
         "tools": {"listChanged": True, "x": 1},
-        "resources": {"subscribe": True},
+        "resources": {"subscribe": True, "listChanged": True},
         "prompts": None,
         "completions": {},
         "extensions": {"e": {}},
     }
     server = initialized_server({"protocolVersion": "2025-11-25", "capabilities": told})
     assert server is not None
-    assert server.capabilities == {"tools": {"x": 1}, "resources": {}, "prompts": {}, "completions": {}, "extensions": {"e": {}}}
+    assert server.capabilities == {
+        "tools": {"listChanged": True, "x": 1},
+        "resources": {"listChanged": True},
+        "prompts": {},
+        "completions": {},
+        "extensions": {"e": {}},
+    }
 
 
 @pytest.mark.parametrize(

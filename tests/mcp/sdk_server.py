@@ -7,11 +7,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import mcp_types as types
 import uvicorn
-from mcp.server import ServerRequestContext
-from mcp.server.lowlevel import Server
+from mcp.server import InitializationOptions, ServerRequestContext
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,6 +23,7 @@ TOOLS = [
     for number in range(500)
 ]
 PAGE = 60
+BUS = InMemorySubscriptionBus()
 LEGACY = ("2025-03-26", "2025-06-18", "2025-11-25")
 
 
@@ -38,6 +41,9 @@ async def call_tool(ctx: ServerRequestContext, params: types.CallToolRequestPara
         await asyncio.sleep(60)
     if params.name == "fail":
         return types.CallToolResult(content=[types.TextContent(text="no")], is_error=True)
+    if params.name == "grow":
+        await BUS.publish(ToolsListChanged())
+        await ctx.session.send_tool_list_changed()
     if params.name == "chatty":
         for number in range(3):
             await ctx.session.report_progress(number)
@@ -46,6 +52,13 @@ async def call_tool(ctx: ServerRequestContext, params: types.CallToolRequestPara
 
 async def list_prompts(ctx: ServerRequestContext, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
     return types.ListPromptsResult(prompts=[types.Prompt(name="greet")])
+
+
+class AnnouncingServer(Server[Any]):
+    """Says in the legacy handshake as well that its tools change."""
+
+    def create_initialization_options(self, *_: Any, **options: Any) -> InitializationOptions:
+        return super().create_initialization_options(NotificationOptions(tools_changed=True), **options)
 
 
 def legacy_only(app: ASGIApp) -> ASGIApp:
@@ -65,9 +78,10 @@ def main() -> None:
     managers = []
     for name in ("stateful", "stateless", "modern"):
         for answer in ("sse", "json"):
-            server = Server(
-                "sdk", version="2.3", instructions="be kind", on_list_tools=list_tools, on_call_tool=call_tool, on_list_prompts=list_prompts
-            )
+            server = AnnouncingServer(
+                "sdk", version="2.3", instructions="be kind", on_list_tools=list_tools, on_call_tool=call_tool, on_list_prompts=list_prompts,
+                on_subscriptions_listen=ListenHandler(BUS) if name == "modern" else None,
+            )  # fmt: skip
             path = f"/{name}-{answer}"
             app = server.streamable_http_app(streamable_http_path=path, json_response=answer == "json", stateless_http=name == "stateless")
             managers.append(server.session_manager)

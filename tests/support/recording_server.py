@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @contextlib.asynccontextmanager
-async def serving() -> AsyncIterator[Http]:
+async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Http]:
     """Yield what starts an aiohttp server that answers everything at /mcp with a handler; all are stopped at the end."""
     async with contextlib.AsyncExitStack() as stack:
 
@@ -36,8 +37,8 @@ async def serving() -> AsyncIterator[Http]:
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            return parse_endpoint(f"http://127.0.0.1:{runner.addresses[0][1]}/mcp")
+            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+            return parse_endpoint(f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}/mcp")
 
         yield start
 
@@ -74,7 +75,7 @@ class RecordingServer:
         return Counter(message["method"] for message in self.messages)
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        message = json.loads(await request.read() or b'{"method": "DELETE", "id": 0}')
+        message = json.loads(await request.read() or json.dumps({"method": request.method, "id": 0}))
         self.messages.append(message)
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
         own = self.replies.get(message["method"]) or self.replies.get("*")

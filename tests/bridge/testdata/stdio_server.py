@@ -30,9 +30,12 @@ CAPABILITIES = {
 }
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 
+SUBSCRIPTION_KEY = "io.modelcontextprotocol/subscriptionId"
+
 grew = threading.Condition()
 notifications: list[Json] = []
 answers: dict[str, Json] = {}
+subscriptions: list[Json] = []
 
 
 def write(line: bytes) -> None:
@@ -77,6 +80,10 @@ def answer(options: argparse.Namespace, message: Json) -> None:
     enveloped = VERSION_KEY in params.get("_meta", {})
     if (enveloped and options.era == "legacy") or (not enveloped and options.era == "modern"):
         send({"id": message["id"], "error": {"code": -32602, "message": f"envelope: {enveloped}"}})
+    elif message["method"] == "subscriptions/listen" and options.era == "modern":
+        subscriptions.append(message)
+        granted = {"notifications": params["notifications"], "_meta": {SUBSCRIPTION_KEY: message["id"]}}
+        send({"method": "notifications/subscriptions/acknowledged", "params": granted})
     elif message["method"] == "tools/list":
         listed = {"name": "echo", "inputSchema": {"type": "object", "$defs": {"x": {}}}, "x-unknown": 1}
         cacheable = {"resultType": "complete", "ttlMs": 0, "cacheScope": "public"} if options.era == "modern" else {}
@@ -165,6 +172,17 @@ def tool_notify(message: Json) -> Any:
     send({"method": "notifications/progress", "params": {"progressToken": 1, "progress": 1}})
     send({"method": "notifications/message", "params": {"level": "info", "data": "x"}})
     return "notified"
+
+
+def tool_announce(message: Json, kind: str, times: int = 1) -> Any:
+    """Announce that a list changed: as a modern server to whoever subscribed to that, as a legacy one unasked."""
+    modern = VERSION_KEY in message["params"].get("_meta", {})
+    wanted = [one["id"] for one in subscriptions if one["params"]["notifications"].get(f"{kind}ListChanged")]
+    for id_ in wanted if modern else [None]:
+        params = {"params": {"_meta": {SUBSCRIPTION_KEY: id_}}} if modern else {}
+        for _ in range(times):
+            send({"method": f"notifications/{kind}/list_changed"} | params)
+    return "announced"
 
 
 def tool_heard(message: Json, method: str, count: int) -> Any:
