@@ -86,10 +86,9 @@ async def _secrets(cluster: Cluster, settings: Settings, installation: Installat
     meta = installation.metadata
     found = [value for scope in scopes for secret in await cluster.list(SECRET, scope) for value in _values(secret)]
     for ref in {source.secret_key_ref for source in installation.spec.values_from}:
-        try:
-            found.append(secret_data(await cluster.get(SECRET, ref.name, meta.namespace)).get(ref.key, b""))
-        except NotFound:
-            continue
+        # Listed, as the operator watches them: the chart grants no get.
+        named = Scope(meta.namespace, labels=f"{names.USABLE}=true", fields=f"metadata.name={ref.name}")
+        found += [secret_data(secret).get(ref.key, b"") for secret in await cluster.list(SECRET, named)]
     texts = {value.decode(errors="replace") for value in found}
     try:
         secret = await cluster.get(SECRET, names.connection_name(meta.namespace, meta.name), settings.namespaces.system)

@@ -62,7 +62,8 @@ class ImageRegistries:
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
         own = _ARCHITECTURES.get(platform.machine(), "amd64")
-        self._architectures = tuple(dict.fromkeys((own, "amd64", "arm64")))
+        self.architectures = tuple(dict.fromkeys((own, "amd64", "arm64")))
+        """Of an image that is made for several, the first of these counts: that of this machine."""
 
     async def entry_point(self, question: ImageQuestion) -> EntryPoint:
         """Return ENTRYPOINT and CMD of an image for this machine's architecture, or the nearest. Raises ImageError."""
@@ -71,7 +72,7 @@ class ImageRegistries:
         host = question.reference.host
         try:
             async with asyncio.timeout(SECONDS):
-                return await _Repository(self._session, question).entry_point(self._architectures)
+                return await _Repository(self._session, question).entry_point(self.architectures)
         except ImageFormatError as error:
             raise ImageError(str(error)) from None
         except TimeoutError:

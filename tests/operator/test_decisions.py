@@ -15,7 +15,6 @@ from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_operator.plan.egress import egress_problem, egress_rules
 from wharfinger_operator.plan.entry_checks import entry_problem
 from wharfinger_operator.plan.fields import FieldValues, in_container, in_url, render
-from wharfinger_operator.plan.image_rules import is_allowed_image
 from wharfinger_operator.plan.installation import plan_installation
 from wharfinger_operator.pod_fact import pod_fact, refused_pods
 from wharfinger_operator.status import installation_status
@@ -145,22 +144,6 @@ def test_an_entry_that_cannot_be_used_says_which_field_and_why(spec: dict[str, A
 )
 def test_a_value_is_text_and_never_syntax(value: str, escape: Callable[[str], str], expected: str) -> None:
     assert render("${fields.a}", FieldValues({"a": value, "other": "x"}, frozenset()), escape) == expected
-
-
-@pytest.mark.parametrize(
-    ("image", "pattern", "allowed"),
-    [
-        ("ghcr.io/acme/x:1", "ghcr.io/acme/*", True),
-        ("ghcr.io/acme-evil/x:1", "ghcr.io/acme/*", False),
-        ("ghcr.io/acme/x:1", "ghcr.io/acme/x", True),
-        (f"ghcr.io/acme/x@sha256:{64 * '0'}", "ghcr.io/acme/x", True),
-        ("ghcr.io/acme/xy:1", "ghcr.io/acme/x", False),
-        ("host:5000/x", "host:5000/x", True),
-        ("docker.io/ghcr.io/acme/x", "ghcr.io/acme/*", False),
-    ],
-)
-def test_allowed_images_end_at_a_boundary_of_the_path(image: str, pattern: str, allowed: bool) -> None:
-    assert is_allowed_image(image, pattern) is allowed
 
 
 def egress(**spec: Any) -> Egress:

@@ -47,7 +47,7 @@ def read_docker_config(document: bytes) -> tuple[RegistryLogin, ...] | None:
         if not isinstance(auths, dict) or len(auths) > _LOGINS_LIMIT:
             return None
         found = [_login(key, entry) for key, entry in sorted(auths.items())]
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return tuple(login for login in found if login is not None)
 

@@ -17,7 +17,7 @@ def is_allowed_image(image: str, pattern: str) -> bool:
         return False
     if pattern.endswith("/*"):
         prefix = parse_prefix(pattern.removesuffix("/*"))
-        return prefix is not None and found.host == prefix[0] and f"{found.repository}/".startswith(f"{prefix[1]}/" if prefix[1] else "")
+        return prefix is not None and found.host == prefix[0] and found.repository.startswith(f"{prefix[1]}/" if prefix[1] else "")
     named = parse_reference(pattern)
     if named is None or (found.host, found.repository) != (named.host, named.repository):
         return False
