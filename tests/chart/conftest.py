@@ -44,9 +44,11 @@ def policies(helm: Path, crds: None, control_plane: str) -> Iterator[list[str]]:
     tenants = [f"{mark}-{i}" for i in range(TENANTS)]
     values = {"namespaces": {"servers": [{"name": "unused"}], "tenants": [{"name": name} for name in tenants]}}
     manifests = of_kind(renamed(render(helm, values), mark), "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
-    in_thread(enforce(control_plane, manifests, tenants.pop()))
-    yield tenants
-    in_thread(withdraw(control_plane, manifests))
+    try:
+        in_thread(enforce(control_plane, manifests, tenants.pop()))
+        yield tenants
+    finally:
+        in_thread(withdraw(control_plane, manifests))
 
 
 async def enforce(kubeconfig: str, manifests: list[Object], tenant: str) -> None:
