@@ -40,8 +40,6 @@ def _unbuilt_remote(remote: Remote) -> Iterator[str]:
 def _unbuilt_hosted(hosted: SelfHosted) -> Iterator[str]:
     if hosted.transport == "Stdio" and hosted.image and not hosted.command:
         yield "spec.selfHosted.image without command, for Stdio (the image's own entry point)"
-    if hosted.stdio and hosted.stdio.sessions == "PerSession":
-        yield "spec.selfHosted.stdio.sessions: PerSession"
     if any(e.value is None for e in hosted.env):
         yield "spec.selfHosted.env[].secretKeyRef and configMapKeyRef"
     if hosted.image_pull_secrets:
@@ -68,7 +66,12 @@ def invalid_pattern(spec: RegistryEntrySpec) -> c.Finding | None:
 
 
 def invalid_duration(spec: RegistryEntrySpec) -> c.Finding | None:
-    """Find discovery settings that would hammer or never ask."""
+    """Find times that would hammer, never ask or never end."""
+    stdio = spec.self_hosted.stdio if spec.self_hosted else None
+    if stdio and stdio.idle_timeout and not 10 <= seconds(stdio.idle_timeout) <= 86400:
+        return _refused(c.INVALID, "spec.selfHosted.stdio.idleTimeout is not between 10s and 24h")
+    if stdio and stdio.sessions == "Shared" and (stdio.max_sessions or stdio.idle_timeout):
+        return _refused(c.INVALID, "spec.selfHosted.stdio: maxSessions and idleTimeout go with sessions: PerSession")
     if spec.discovery and seconds(spec.discovery.interval) < 10:
         return _refused(c.INVALID, "spec.discovery.interval is below 10s")
     if spec.discovery and not 1 <= seconds(spec.discovery.timeout) <= 300:
