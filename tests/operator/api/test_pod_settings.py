@@ -43,7 +43,7 @@ RICH: dict[str, Any] = {
             "topologySpreadConstraints": [{"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway"}],
             "volumes": [{"name": "home", "emptyDir": {"sizeLimit": "2048Mi"}}, {"name": "cache", "emptyDir": {"medium": "Memory"}}],
             "containers": [
-                {"name": "server", "resources": {"limits": {"cpu": "1500m", "ephemeral-storage": "1e9"}}, "livenessProbe": {"initialDelaySeconds": 0},
+                {"name": "server", "resources": {"limits": {"cpu": "1500m", "ephemeral-storage": "1e9"}, "requests": {"cpu": None}}, "livenessProbe": {"initialDelaySeconds": 0},
                  "volumeMounts": [{"name": "cache", "mountPath": "/cache", "readOnly": False}]},
                 {"name": "proxy", "image": "example.invalid/proxy", "ports": [{"containerPort": 9000}], "resources": {"requests": {"cpu": "0.020"}},
                  "env": [{"name": "EMPTY", "value": ""}, {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
@@ -77,6 +77,7 @@ async def has_proxy(platform: Platform) -> bool:
 @pytest.mark.requirement("ORC-6", "ORC-7", "ORC-8", "ENV-1", "ORC-9")
 async def test_a_rich_override_is_written_once_and_never_again(platform: Platform) -> None:
     first = await platform.operator()
+    await until(first.leads)
     await install(platform, RICH)
     await until(lambda: has_proxy(platform))
     # Whoever looks again, looks at everything: the Service comes back, and nothing else is written.
@@ -96,6 +97,7 @@ async def test_a_rich_override_is_written_once_and_never_again(platform: Platfor
     assert (await deployment_of(platform))["metadata"]["generation"] == before["metadata"]["generation"]
     server = before["spec"]["template"]["spec"]["containers"][0]
     assert server["resources"]["limits"]["cpu"] == "1500m"
+    assert list(server["resources"]["requests"]) == ["memory"], "null takes a default out"
     assert before["spec"]["template"]["spec"]["nodeSelector"] == {"pool": "mcp"}
     await second.stop()
 
@@ -227,11 +229,12 @@ async def test_what_admission_makes_of_every_write_is_said_and_not_fought_over(
     message = await until(accepted)
     assert f"Deployment {name}: spec.template.spec.priorityClassName" in message
     assert f"Deployment {name}: spec.template.spec.schedulerName" in message
-    writes = await operator.writes()
+    writes = await operator.writes("deployments")
+    assert writes > 0
 
     await platform.cluster.delete(SERVICE, name, platform.spaces.servers)
     await until(runs)
-    assert await operator.writes() == writes + 1, "only the Service was written"
+    assert await operator.writes("deployments") == writes
 
     # What a person changes is no answer to a write of ours, and is repaired.
     await platform.cluster.patch(DEPLOYMENT, name, {"spec": {"replicas": 0}}, platform.spaces.servers)
