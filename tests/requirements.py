@@ -30,6 +30,7 @@ BUILT: Final = {
     "ORC-6": "A partial Deployment spec is merged strategically, limited to listed paths and checked after the merge.",
     "ORC-7": "Pod defaults come from the platform's Helm values, then the environment, then the entry.",
     "ORC-8": "Servers are hardened by default.",
+    "ORC-9": "Drift is repaired, also what was added; a restart of the operator writes nothing.",
     "ENV-1": "An environment: namespace, egress, allowed namespaces and images, pod defaults.",
     "ENV-4": "The NetworkPolicy is always there as the closed base.",
     "ENV-7": "Only the gateway and the operator reach a server.",

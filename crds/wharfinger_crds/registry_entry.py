@@ -134,9 +134,9 @@ class Stdio(Model):
     sessions: Literal["Shared", "PerSession"] = "Shared"
     """Shared: one process for all callers, told of no client capabilities. PerSession: a process a session."""
     max_sessions: int | None = Field(default=None, ge=1, le=256)
-    """PerSession: how many processes at most."""
+    """PerSession: how many processes at most, which share the container's limits; omitted: 8."""
     idle_timeout: Duration | None = None
-    """PerSession: when an unused process ends."""
+    """PerSession: when an unused process ends; omitted: 5m."""
 
 
 class HttpServer(Model):
@@ -198,7 +198,8 @@ class SelfHosted(Model):
     """Logins from which a pull Secret is built."""
     replicas: int | None = Field(default=None, ge=1, le=20)
     deployment: FreeForm | None = None
-    """A partial Deployment spec, merged strategically; limited to allowed paths."""
+    """A partial Deployment spec, merged strategically; limited to allowed paths. Our container is `server`, others are sidecars.
+    null takes a field out, where the object is applied server-side: `kubectl apply` without `--server-side` drops nulls."""
 
 
 class DiscoverySettings(Model):

@@ -10,8 +10,10 @@ from typing import Any
 from wharfinger_bridge.bearer import TokenFile
 from wharfinger_bridge.endpoint import Endpoint
 from wharfinger_bridge.http_server import Connection, HttpServer, Limits
+from wharfinger_bridge.launch import Launcher
 from wharfinger_bridge.log import log
 from wharfinger_bridge.options import Options, parse_options
+from wharfinger_bridge.sessions import Sessions
 from wharfinger_bridge.supervise import Supervisor
 
 _PROBES = 64
@@ -42,16 +44,20 @@ async def run(options: Options, listening: socket.socket) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    supervisor = Supervisor(options.command, probe_patience=options.probe_patience, handshake_timeout=options.handshake_timeout)
-    endpoint = Endpoint(supervisor, TokenFile(options.token_file), max_in_flight=options.max_in_flight, call_timeout=options.call_timeout)
+    launcher = Launcher(options.command, probe_patience=options.probe_patience, handshake_timeout=options.handshake_timeout)
+    servers: Supervisor | Sessions = Supervisor(launcher)
+    if options.max_sessions is not None:
+        servers = Sessions(launcher, most=options.max_sessions, idle_timeout=options.idle_timeout)
+    tokens, announcements = TokenFile(options.token_file), launcher.announcements
+    endpoint = Endpoint(servers, tokens, announcements, max_in_flight=options.max_in_flight, call_timeout=options.call_timeout)
     http = HttpServer(endpoint, Limits(body=options.max_body, connections=options.max_in_flight + _PROBES))
     accepting = await loop.create_server(lambda: Connection(http), sock=listening)
     log("listening", port=listening.getsockname()[1])
-    supervising = asyncio.create_task(supervisor.run())
+    supervising = asyncio.create_task(servers.run())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({supervising, stopped}, return_when=asyncio.FIRST_COMPLETED)
     accepting.close()
-    supervisor.announcements.close()
+    announcements.close()
     log("stopping", in_flight=len(http.tasks))
     cut = await http.drain(options.grace)
     supervising.cancel()

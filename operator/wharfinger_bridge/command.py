@@ -8,7 +8,7 @@ environment, working directory and standard error.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 MOUNT_PATH: Final = "/bridge"
 """Where the emptyDir with the bridge's runtime is mounted, in both containers."""
@@ -40,24 +40,28 @@ def python_command(root: str) -> list[str]:
     return [*loader, f"{root}/{PYTHON}", "-I", "-S", "-X", "utf8"]
 
 
-def bridge_command(
-    command: Sequence[str],
-    *,
-    port: int = PORT,
-    call_timeout: int | None = None,
-    handshake_timeout: int | None = None,
-    grace: int | None = None,
-) -> list[str]:
-    """Return the command of a server container whose stdio server is `command`; times in seconds, None for the bridge's own default.
+class BridgeSettings(TypedDict, total=False):
+    """Settings of the bridge, times in seconds; None, or nothing, stands for the bridge's own default."""
+
+    call_timeout: int | None
+    handshake_timeout: int | None
+    grace: int | None
+    max_sessions: int | None
+    """With it, each session has a server of its own."""
+    idle_timeout: int | None
+    """After so long without a call a session ends."""
+
+
+def bridge_command(command: Sequence[str], *, port: int = PORT, **settings: Unpack[BridgeSettings]) -> list[str]:
+    """Return the command of a server container whose stdio server is `command`.
 
     The pod's terminationGracePeriodSeconds has to be `grace` (20 by default) and 6 more. Raises ValueError without a command.
     """
     if not command:
         raise ValueError("a stdio server needs a command")
-    times = {"--call-timeout": call_timeout, "--handshake-timeout": handshake_timeout, "--grace": grace}
     return [
         *python_command(MOUNT_PATH),
         *("-m", "wharfinger_bridge", "--listen", f"[::]:{port}", "--token-file", f"{TOKEN_MOUNT_PATH}/{TOKEN_KEY}"),
-        *(word for option, seconds in times.items() if seconds is not None for word in (option, str(seconds))),
+        *(word for name, value in settings.items() if value is not None for word in (f"--{name.replace('_', '-')}", str(value))),
         *("--", *command),
     ]

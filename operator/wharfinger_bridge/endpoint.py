@@ -1,25 +1,26 @@
 """What the bridge serves: `/mcp` for whoever has the token, `/livez` and `/readyz` for probes.
 
     admit    token ▶ path ▶ method ▶ origin ▶ media types                     decided on the head
-    answer   read ▶ era ▶ local or unserved ▶ forward ▶ translate             one request, one JSON answer, or a stream of announcements
+    answer   read ▶ era ▶ session ▶ local or unserved ▶ forward ▶ translate   one request, one JSON answer, or a stream
 
 A request is sent to the server at most once. HTTP 503 means that it was not sent; a JSON-RPC error with `data.reason` that it was, and
 that its answer is lost.
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from typing import Final
 
-from wharfinger_bridge.announcements import announced, requested
+from wharfinger_bridge.announcements import Announcements, announced, requested
 from wharfinger_bridge.bearer import TokenFile
-from wharfinger_bridge.era import MODERN_VERSION, Era, caller_era
+from wharfinger_bridge.era import LEGACY_VERSIONS, MODERN_VERSION, Era, caller_era
 from wharfinger_bridge.http_message import Head, Response, text_response
 from wharfinger_bridge.jsonrpc import (
     INTERNAL_ERROR,
+    INVALID_REQUEST,
     METHOD_NOT_FOUND,
     MODERN_HTTP_STATUS,
+    UNSUPPORTED_PROTOCOL_VERSION,
     Json,
     Notification,
     Refusal,
@@ -29,25 +30,32 @@ from wharfinger_bridge.jsonrpc import (
     error_body,
     read_message,
 )
+from wharfinger_bridge.launch import NotReady, Ready
 from wharfinger_bridge.peer import Call, Lost, Outcome, Unsent
-from wharfinger_bridge.supervise import NotReady, Supervisor
+from wharfinger_bridge.sessions import Sessions
+from wharfinger_bridge.supervise import Supervisor
 from wharfinger_bridge.translate import Server, caller_result, discover_result, initialize_result, server_message
 
 PATH: Final = "/mcp"
 
 _SESSION = "mcp-session-id"
 _ACCEPTED = Response(202)
+_BEGIN = "this server has sessions: begin with initialize"
+_GONE = text_response(404, "there is no such session")
 _RETRY = (("Retry-After", "1"),)
 _UNBUFFERED = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
 _UNAUTHORIZED = Response(401, headers=(("WWW-Authenticate", "Bearer"),))
 
 
 class Endpoint:
-    """Answers requests for one server."""
+    """Answers requests for one server, or for the servers of sessions."""
 
-    def __init__(self, supervisor: Supervisor, tokens: TokenFile, *, max_in_flight: int, call_timeout: float) -> None:
-        self._supervisor = supervisor
+    def __init__(
+        self, servers: Supervisor | Sessions, tokens: TokenFile, announcements: Announcements, *, max_in_flight: int, call_timeout: float
+    ) -> None:
+        self._servers = servers
         self._tokens = tokens
+        self._announcements = announcements
         self._max_in_flight = max_in_flight
         self._call_timeout = call_timeout
         self._cancellable: dict[tuple[str, RequestId], Call] = {}
@@ -57,14 +65,14 @@ class Endpoint:
         if head.path == "/livez" and head.method == "GET":
             return text_response(200, "ok")
         if head.path == "/readyz" and head.method == "GET":
-            state = self._supervisor.state
+            state = self._servers.state
             return text_response(503, state.reason) if isinstance(state, NotReady) else text_response(200, "ok")
         if not self._tokens.admits(head.headers.get("authorization")):
             return _UNAUTHORIZED
         if head.path != PATH:
             return text_response(404, f"only {PATH} is served")
         if head.method == "DELETE":
-            return Response(200)
+            return Response(200) if self._servers.end(head.headers.get(_SESSION, "")) else _GONE
         if head.method not in {"POST", "GET"}:
             return text_response(405, "use POST", ("Allow", "GET, POST, DELETE"))
         if "origin" in head.headers:
@@ -73,21 +81,23 @@ class Endpoint:
 
     def _stream_fault(self, head: Head) -> Response | None:
         """Answer a GET that opens no stream: there is one in legacy sessions, where the server announces anything."""
-        state = self._supervisor.state
+        state = self._servers.state
         if isinstance(state, NotReady):
             return text_response(503, state.reason, *_RETRY)
+        if self._servers.find(head.headers.get(_SESSION, "")) is None:
+            return _GONE
         if not announced(state.server.capabilities) or head.headers.get("mcp-protocol-version") == MODERN_VERSION:
             return text_response(405, "there is no stream to GET", ("Allow", "POST, DELETE"))
-        if self._supervisor.announcements.is_full:
+        if self._announcements.is_full:
             return text_response(503, "too many streams", *_RETRY)
         return None
 
     async def answer(self, head: Head, body: bytes) -> Response:
         """Answer one message, or open a stream."""
         if head.method == "GET":
-            state = self._supervisor.state
+            state = self._servers.state
             kinds = frozenset() if isinstance(state, NotReady) else announced(state.server.capabilities)
-            return _stream(self._supervisor.announcements.legacy_stream(kinds))
+            return _stream(self._announcements.legacy_stream(kinds))
         message = read_message(body)
         era = message if isinstance(message, Refusal) else caller_era(head.headers, message)
         if isinstance(message, Refusal):
@@ -95,6 +105,9 @@ class Endpoint:
         if isinstance(era, Refusal):
             return _refused(era)
         session = head.headers.get(_SESSION, "")
+        fault = self._session_fault(message, era, session)
+        if fault is not None:
+            return fault
         if isinstance(message, Notification):
             self._notice(message, session)
             return _ACCEPTED
@@ -102,16 +115,37 @@ class Endpoint:
             return _error(era, METHOD_NOT_FOUND, f"method not found: {message.method[:100]}", message.id)
         if message.method == "ping":
             return _result({}, message.id)
+        if message.method == "initialize":
+            return await self._initialize(message)
         return await self._serve(message, era, session)
 
+    def _session_fault(self, message: Request | Notification, era: Era, session: str) -> Response | None:
+        """Answer what belongs to no session where each has a server of its own (MCP 2025-11-25, transports, session management)."""
+        if not self._servers.sessions or message.method == "initialize":
+            return None
+        if era is Era.MODERN and isinstance(message, Request):
+            if message.method == "server/discover":
+                return _error(era, METHOD_NOT_FOUND, _BEGIN, message.id)
+            data = {"supported": list(LEGACY_VERSIONS), "requested": MODERN_VERSION}
+            return _error(era, UNSUPPORTED_PROTOCOL_VERSION, _BEGIN, message.id, data)
+        id_ = message.id if isinstance(message, Request) else None
+        if not session:
+            return Response(400, error_body(INVALID_REQUEST, "the header Mcp-Session-Id is missing: begin with initialize", id_))
+        if self._servers.find(session) is None:
+            return Response(404, error_body(INVALID_REQUEST, "there is no such session, or no longer: begin with initialize", id_))
+        return None
+
+    async def _initialize(self, request: Request) -> Response:
+        opened = await self._servers.open()
+        if isinstance(opened, NotReady):
+            return _unavailable(opened.reason, request.id)
+        session, state = opened
+        return _result(initialize_result(request.params, state.server), request.id, (("Mcp-Session-Id", session),))
+
     async def _serve(self, request: Request, era: Era, session: str) -> Response:
-        state = self._supervisor.state
-        if isinstance(state, NotReady):
-            return _unavailable(state.reason, request.id)
-        if request.method == "initialize":
-            # Any id is good later on: it only tells callers with equal request ids apart, should one of them cancel.
-            headers = (("Mcp-Session-Id", os.urandom(16).hex()),)
-            return _result(initialize_result(request.params, state.server), request.id, headers)
+        state = self._servers.find(session)
+        if not isinstance(state, Ready):
+            return _unavailable(state.reason if state else "there is no such session", request.id)
         if request.method == "server/discover":
             return _result(discover_result(state.server), request.id)
         if request.method == "subscriptions/listen":
@@ -121,15 +155,16 @@ class Endpoint:
         call = state.peer.send(server_message(request, era, state.server))
         if isinstance(call, Unsent):
             return _unavailable(call.message, request.id)
-        return _answered(await self._outcome(call, (session, request.id), era), request.method, request.id, era, state.server)
+        with self._servers.using(session):
+            return _answered(await self._outcome(call, (session, request.id), era), request.method, request.id, era, state.server)
 
     def _listen(self, request: Request, era: Era, server: Server) -> Response:
         kinds = announced(server.capabilities)
         if not kinds:
             return _error(era, METHOD_NOT_FOUND, "method not found: this server announces nothing", request.id)
-        if self._supervisor.announcements.is_full:
+        if self._announcements.is_full:
             return _unavailable("too many streams are open", request.id)
-        return _stream(self._supervisor.announcements.modern_stream(kinds & requested(request.params), request.id))
+        return _stream(self._announcements.modern_stream(kinds & requested(request.params), request.id))
 
     async def _outcome(self, call: Call, key: tuple[str, RequestId], era: Era) -> Outcome:
         """Wait for the answer, a cancellation, or the end of patience. A caller that leaves is only a cancellation where its era says so."""

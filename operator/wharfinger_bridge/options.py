@@ -20,6 +20,9 @@ class Options:
     probe_patience: float
     handshake_timeout: float
     grace: float
+    max_sessions: int | None
+    """None: one server for all."""
+    idle_timeout: float
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
@@ -42,6 +45,8 @@ def parse_options(arguments: Sequence[str]) -> Options:
         "--handshake-timeout", type=_seconds, default=300.0, metavar="SECONDS", help="for a start, downloads included (%(default)s)"
     )
     parser.add_argument("--grace", type=_seconds, default=20.0, metavar="SECONDS", help="for calls in flight after SIGTERM (%(default)s)")
+    parser.add_argument("--max-sessions", type=_count, metavar="SESSIONS", help="a server for each, and no more; omitted: one for all")
+    parser.add_argument("--idle-timeout", type=_seconds, default=300.0, metavar="SECONDS", help="of a session without calls (%(default)s)")
     # Split here: argparse reads a second `--`, or an option of the server's, differently from one version to the next.
     end = arguments.index("--") if "--" in arguments else len(arguments)
     parsed = parser.parse_args(arguments[:end])
@@ -62,6 +67,8 @@ def parse_options(arguments: Sequence[str]) -> Options:
         parsed.probe_patience,
         parsed.handshake_timeout,
         parsed.grace,
+        parsed.max_sessions,
+        parsed.idle_timeout,
     )
 
 

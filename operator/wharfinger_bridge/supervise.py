@@ -1,42 +1,21 @@
 """Keep the server running: start, handshake, serve until it ends, wait, start again.
 
 - The bridge outlives its server; `state` says at any moment whether calls can be made, and if not, why.
-- What was learnt of the server's era is kept for the life of the bridge.
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Final
 
-from wharfinger_bridge.announcements import Announcements, announced, wanted_filter
-from wharfinger_bridge.child import Child, StartError
-from wharfinger_bridge.environment import initial_environment
-from wharfinger_bridge.era import Era
-from wharfinger_bridge.handshake import Failed, plan_handshake, shake_hands
+from wharfinger_bridge.launch import STARTING, Launcher, NotReady, Ready
 from wharfinger_bridge.log import log
-from wharfinger_bridge.peer import Call, Lost, Peer
-from wharfinger_bridge.reaper import Reaper
-from wharfinger_bridge.translate import ENVELOPE, Server
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 RAN_WELL = 60.0
 """Seconds of readiness after which earlier failures no longer count."""
-
-
-@dataclass(frozen=True)
-class Ready:
-    """The server answers."""
-
-    peer: Peer
-    server: Server
-
-
-@dataclass(frozen=True)
-class NotReady:
-    """The server does not answer; the reason is one line for people."""
-
-    reason: str
 
 
 def pause_before_start(failures: int) -> float:
@@ -50,18 +29,14 @@ def failure_reason(how: str, failures: int) -> str:
 
 
 class Supervisor:
-    """Runs one command for as long as `run` is not cancelled."""
+    """Keeps one server for all callers for as long as `run` is not cancelled."""
 
-    def __init__(self, command: Sequence[str], *, probe_patience: float, handshake_timeout: float) -> None:
-        self._command = command
-        self._environment = initial_environment()
-        self._reaper = Reaper()
-        self._probe_patience = probe_patience
-        self._handshake_timeout = handshake_timeout
-        self._era: Era | None = None
-        self._frail = False
-        self.announcements = Announcements()
-        self.state: Ready | NotReady = NotReady("the server is starting and has not answered server/discover or initialize yet")
+    sessions: Final = False
+    """Whether callers have servers of their own."""
+
+    def __init__(self, launcher: Launcher) -> None:
+        self._launcher = launcher
+        self.state: Ready | NotReady = STARTING
 
     async def run(self) -> None:
         """Keep the server running until cancelled; then end it."""
@@ -69,65 +44,32 @@ class Supervisor:
         failures = 0
         while True:
             started = loop.time()
-            how = await self._run_once()
+            how = await self._launcher.run(self._become)
             ran = loop.time() - started
             failures = 1 if isinstance(self.state, Ready) and ran >= RAN_WELL else failures + 1
-            self.state = NotReady(failure_reason(how, failures))
+            self._become(NotReady(failure_reason(how, failures)))
             pause = pause_before_start(failures)
             log(f"server {how}", ran_s=ran, restart_in_s=pause)
             await asyncio.sleep(pause)
 
-    async def _run_once(self) -> str:
-        peer = Peer(lambda line: child.write(line), self.announcements.publish)  # noqa: PLW0108  the child exists only below
-        try:
-            child = await Child.start(self._command, self._environment, self._reaper, peer.receive)
-        except StartError as error:
-            return str(error)
-        try:
-            failed = await self._open(child, peer)
-            if failed is None:
-                await asyncio.wait({child.ended})
-        finally:
-            how = await child.stop()
-            if peer.in_flight:
-                log("calls lost with the server", in_flight=peer.in_flight)
-            peer.settle_all(Lost("ServerExited", f"the server {how} before it answered"))
-        return failed or how
+    def find(self, _: str) -> Ready | NotReady:
+        """Return the one server, whatever the session."""
+        return self.state
 
-    async def _open(self, child: Child, peer: Peer) -> str | None:
-        """Shake hands with a new process; return why that failed."""
-        started = asyncio.get_running_loop().time()
-        plan = plan_handshake(self._era, frail=self._frail, patience=self._probe_patience)
-        if plan.patience is not None:
-            log("asking server/discover; a server of an older revision may log an error about it")
-        handshake = asyncio.create_task(shake_hands(peer, plan))
-        try:
-            await asyncio.wait({handshake, child.ended}, timeout=self._handshake_timeout, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            handshake.cancel()
-        if child.ended.done():
-            self._frail = self._frail or self._era is None
-            return None
-        if not handshake.done():
-            return f"gave no answer to initialize within {self._handshake_timeout:.0f} s"
-        server = handshake.result()
-        if isinstance(server, Failed):
-            return f"does not speak MCP: {server.reason}"
-        self._era = server.era
-        self.state = Ready(peer, server)
-        _subscribe(peer, server)
-        self.announcements.publish_all()
-        ready_after = asyncio.get_running_loop().time() - started
-        log("server ready", name=server.info.get("name"), version=server.info.get("version"), protocol=server.version, after_s=ready_after)
-        return None
+    async def open(self) -> tuple[str, Ready] | NotReady:
+        """Return an id that only tells callers with equal request ids apart, should one of them cancel; any other one would do as well."""
+        return self.state if isinstance(self.state, NotReady) else (os.urandom(16).hex(), self.state)
 
+    @contextlib.contextmanager
+    def using(self, _: str) -> Iterator[None]:
+        """Nothing ends for want of use."""
+        yield
 
-def _subscribe(peer: Peer, server: Server) -> None:
-    """Ask a modern server to announce its changes; a legacy one does that unasked."""
-    kinds = announced(server.capabilities)
-    if server.era is Era.MODERN and kinds:
-        params = {"_meta": ENVELOPE, "notifications": wanted_filter(kinds)}
-        call = peer.send({"jsonrpc": "2.0", "method": "subscriptions/listen", "params": params})
-        if isinstance(call, Call):
-            # It lasts as long as the server: nobody waits for its answer.
-            peer.settle(call.id, None)
+    def end(self, _: str) -> bool:
+        """Let a session go that was none."""
+        return True
+
+    def _become(self, state: Ready | NotReady) -> None:
+        self.state = state
+        if isinstance(state, Ready):
+            self._launcher.announcements.publish_all()

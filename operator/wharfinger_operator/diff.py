@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from wharfinger_crds import names
+from wharfinger_crds.quantity import amount
+from wharfinger_operator.filled_in import KEPT_OF_SERVICE, is_filled_in
 from wharfinger_operator.world import Manifest
 
 APPLIED: Final = f"{names.GROUP}/applied"
@@ -22,23 +25,7 @@ APPLIED: Final = f"{names.GROUP}/applied"
 _DELETE_ORDER: Final = ("Deployment", "Service", "ConfigMap", "Secret", "ServiceAccount", "NetworkPolicy")
 
 _CLOSED_PARTS: Final = frozenset({"spec", "data", "automountServiceAccountToken"})
-_KEPT_OF_SERVICE: Final = frozenset({"clusterIP", "clusterIPs"})
-_POD: Final = "spec.template.spec"
-_CONTAINER_FILLED_IN: Final = (
-    "terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy", "ports[].protocol",
-    "readinessProbe.successThreshold", "livenessProbe.successThreshold", "readinessProbe.httpGet.scheme", "livenessProbe.httpGet.scheme",
-)  # fmt: skip
-_FILLED_IN: Final[Mapping[str, frozenset[str]]] = {
-    "Deployment": frozenset({
-        "spec.template.metadata.creationTimestamp",
-        *(f"{_POD}.{key}" for key in ("restartPolicy", "dnsPolicy", "schedulerName", "serviceAccount")),
-        *(f"{_POD}.{kind}[].{key}" for kind in ("containers", "initContainers") for key in _CONTAINER_FILLED_IN),
-    }),
-    "Service": frozenset(
-        f"spec.{key}" for key in (*_KEPT_OF_SERVICE, "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy", "sessionAffinity", "trafficDistribution")
-    ),
-}  # fmt: skip
-"""What the API server adds by itself (its defaults), by kind."""
+_QUANTITIES: Final = (".resources.limits.", ".resources.requests.", ".emptyDir.sizeLimit")
 
 Key = tuple[str, str, str]
 
@@ -60,18 +47,25 @@ def key_of(manifest: Manifest) -> Key:
     return (manifest["kind"], manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"])
 
 
-def diff(desired: Sequence[dict[str, Any]] | None, owned: Iterable[Manifest], existing: frozenset[Key] = frozenset()) -> Changes:
+def diff(
+    desired: Sequence[dict[str, Any]] | None,
+    owned: Iterable[Manifest],
+    existing: frozenset[Key] = frozenset(),
+    answers: Mapping[Key, str] = MappingProxyType({}),
+) -> Changes:
     """Return the changes from `owned` to `desired`; None changes nothing.
 
-    `existing` are immutable objects named by their contents: where they are there, they are right.
+    `existing` are immutable objects named by their contents: where they are there, they are right. `answers` are the states that our own
+    last writes had; a child that still is in that state would only come back so.
     """
     if desired is None:
         return Changes()
     live = {key_of(manifest): manifest for manifest in owned}
     wanted = {key_of(manifest) for manifest in desired}
-    remade = [m for m in desired if key_of(m) in live and _is_frozen(m, live[key_of(m)])]
-    pending = [m for m in desired if key_of(m) not in existing and (m in remade or not is_settled(m, live.get(key_of(m))))]
-    tampered = [m for m in desired if m not in remade and key_of(m) in live and added(m, live[key_of(m)])]
+    open_ = [m for m in desired if not is_answered(m, live.get(key_of(m)), answers)]
+    remade = [m for m in open_ if key_of(m) in live and _is_frozen(m, live[key_of(m)])]
+    pending = [m for m in open_ if key_of(m) not in existing and (m in remade or not is_settled(m, live.get(key_of(m))))]
+    tampered = [m for m in open_ if m not in remade and key_of(m) in live and added(m, live[key_of(m)])]
     surplus = [manifest for key, manifest in live.items() if key not in wanted and not manifest["metadata"].get("deletionTimestamp")]
     return Changes(
         apply=tuple(stamped(m) for m in pending if m not in tampered),
@@ -90,25 +84,45 @@ def stamped(manifest: dict[str, Any]) -> dict[str, Any]:
 
 def is_settled(desired: dict[str, Any], live: Manifest | None) -> bool:
     """Tell whether the live object says everything that the desired one says, and was applied from it."""
-    return live is not None and not live["metadata"].get("deletionTimestamp") and _covers(live, stamped(desired))
+    return live is not None and not live["metadata"].get("deletionTimestamp") and not missing(stamped(desired), live)
+
+
+def is_answered(desired: dict[str, Any], live: Manifest | None, answers: Mapping[Key, str]) -> bool:
+    """Tell whether the live object is as the API server made it of our own last write of the desired one."""
+    if live is None or live["metadata"].get("deletionTimestamp") or answers.get(key_of(desired)) != state_of(live):
+        return False
+    return stamp_of(live) == stamp_of(stamped(desired))
+
+
+def state_of(live: Manifest) -> str:
+    """Return a hash of the parts of an object in which nothing may be that we did not write."""
+    parts = {**{part: live[part] for part in live.keys() & _CLOSED_PARTS}, "labels": live["metadata"].get("labels", {})}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def stamp_of(manifest: Manifest) -> str | None:
+    """Return the hash of the manifest from which an object was applied."""
+    stamp: str | None = manifest["metadata"].get("annotations", {}).get(APPLIED)
+    return stamp
 
 
 def added(desired: Mapping[str, Any], live: Manifest) -> tuple[str, ...]:
     """Return the paths that somebody added to a live object, sorted; those that the API server fills in itself are not among them."""
     found: list[str] = []
     for part in desired.keys() & _CLOSED_PARTS:
-        found += _added(live.get(part, {}), desired[part], part, _FILLED_IN.get(desired["kind"], frozenset()))
-    return tuple(sorted(found))
+        found += _added(live.get(part, {}), desired[part], part, desired["kind"])
+    return tuple(sorted(set(found)))
 
 
-def _added(live: object, desired: object, path: str, filled_in: frozenset[str]) -> list[str]:
+def _added(live: object, desired: object, path: str, kind: str) -> list[str]:
     if isinstance(desired, list) and isinstance(live, list):
-        return [extra for a, b in zip(live, desired, strict=False) for extra in _added(a, b, f"{path}[]", filled_in)]
+        extra = [f"{path}[{len(desired)}]"] if len(live) > len(desired) else []
+        return [*extra, *(below for a, b in zip(live, desired, strict=False) for below in _added(a, b, f"{path}[]", kind))]
     if not isinstance(desired, Mapping) or not isinstance(live, Mapping):
         return []
-    extra = [f"{path}.{key}" for key in live.keys() - desired.keys() if f"{path}.{key}" not in filled_in]
+    extra = [f"{path}.{key}" for key in live.keys() - desired.keys() if not is_filled_in(kind, f"{path}.{key}", live[key])]
     for key in live.keys() & desired.keys():
-        extra += _added(live[key], desired[key], f"{path}.{key}", filled_in)
+        extra += _added(live[key], desired[key], f"{path}.{key}", kind)
     return extra
 
 
@@ -117,16 +131,32 @@ def _is_frozen(desired: Manifest, live: Manifest) -> bool:
     return desired["kind"] == "Secret" and (live.get("type", "Opaque") != desired["type"] or live.get("immutable") is True)
 
 
+def missing(desired: Mapping[str, Any], live: Manifest) -> tuple[str, ...]:
+    """Return the paths at which a live object does not say what the desired one says, sorted."""
+    return tuple(sorted(set(_missing(live, desired, ""))))
+
+
+def _missing(live: object, desired: object, path: str) -> Iterator[str]:
+    if isinstance(desired, Mapping) and isinstance(live, Mapping):
+        for key, value in desired.items():
+            below = f"{path}.{key}" if path else key
+            if key in live:
+                yield from _missing(live[key], value, below)
+            else:
+                yield below
+    elif isinstance(desired, list) and isinstance(live, list) and len(live) == len(desired):
+        for a, b in zip(live, desired, strict=True):
+            yield from _missing(a, b, f"{path}[]")
+    elif live != desired and not (_is_quantity(path) and amount(live) is not None and amount(live) == amount(desired)):
+        yield path
+
+
+def _is_quantity(path: str) -> bool:
+    return any(part in path for part in _QUANTITIES)
+
+
 def _replacement(desired: dict[str, Any], live: Manifest) -> dict[str, Any]:
     manifest = stamped(desired)
-    kept = {key: value for key, value in live.get("spec", {}).items() if manifest["kind"] == "Service" and key in _KEPT_OF_SERVICE}
+    kept = {key: value for key, value in live.get("spec", {}).items() if manifest["kind"] == "Service" and key in KEPT_OF_SERVICE}
     spec = {"spec": {**kept, **manifest["spec"]}} if "spec" in manifest else {}
     return {**manifest, **spec, "metadata": {**manifest["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}}
-
-
-def _covers(live: object, desired: object) -> bool:
-    if isinstance(desired, Mapping):
-        return isinstance(live, Mapping) and all(key in live and _covers(live[key], value) for key, value in desired.items())
-    if isinstance(desired, list):
-        return isinstance(live, list) and len(live) == len(desired) and all(_covers(a, b) for a, b in zip(live, desired, strict=True))
-    return live == desired

@@ -9,13 +9,14 @@ from wharfinger_cluster.errors import Conflict, Forbidden, Invalid, NotFound
 from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, SECRET, SERVICE, SERVICE_ACCOUNT, Resource
 from wharfinger_crds import conditions as c
 from wharfinger_crds import names
+from wharfinger_operator.admission import Admission
 from wharfinger_operator.diff import Changes, Key, key_of
 from wharfinger_operator.world import Manifest
 
 RESOURCES: Final[dict[str, Resource]] = {r.kind: r for r in (CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, SECRET, SERVICE, SERVICE_ACCOUNT)}
 
 
-async def execute(cluster: Cluster, changes: Changes, known: frozenset[Key]) -> c.Finding | None:
+async def execute(cluster: Cluster, changes: Changes, known: frozenset[Key], admission: Admission) -> c.Finding | None:
     """Apply and delete in order; return why it stopped (Accepted=False), or None.
 
     `known` are objects that are ours. For every other one the API server is asked first: what somebody else made is never
@@ -28,12 +29,15 @@ async def execute(cluster: Cluster, changes: Changes, known: frozenset[Key]) -> 
         try:
             if key_of(manifest) not in known and await _is_foreign(cluster, manifest):
                 return c.false(c.ACCEPTED, c.CONFLICT, f"{where} exists and is not ours: delete or rename it")
-            await (cluster.replace if manifest in changes.replace else cluster.apply)(RESOURCES[manifest["kind"]], manifest)
+            replaced = manifest in changes.replace
+            answer = await (cluster.replace if replaced else cluster.apply)(RESOURCES[manifest["kind"]], manifest)
+            admission.learn(manifest, answer, replaced=replaced)
         except Invalid as error:
             return c.false(c.ACCEPTED, c.INVALID, f"the API server refuses {where}: {error}")
         except Forbidden as error:
             return c.false(c.ACCEPTED, c.FORBIDDEN, f"the operator may not write {where}: {error}")
     for found in changes.delete:
+        admission.forget(found)
         await _delete(cluster, found)
     return None
 

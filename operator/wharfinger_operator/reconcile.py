@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from wharfinger_crds.base import Object, Status
 from wharfinger_crds.duration import seconds
 from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN, Kind
 from wharfinger_crds.registry_entry import DiscoverySettings
+from wharfinger_operator.admission import Admission
 from wharfinger_operator.ask_bridge import BridgeAsker
 from wharfinger_operator.diff import diff, key_of
 from wharfinger_operator.discover import Discoverer, Question
@@ -53,6 +54,7 @@ class Reconciler:
     images: ImageLookup
     recorder: EventRecorder
     now: Callable[[], str] = rfc3339
+    admission: Admission = field(default_factory=Admission)
 
     async def reconcile(self, key: Key) -> float | None:
         """Work on one key; return seconds after which to look again, or None. Raises ClusterError to be tried again."""
@@ -79,10 +81,10 @@ class Reconciler:
             world = replace(world, image=answer)
             plan = plan_installation(world)
         existing = frozenset(("ConfigMap", world.settings.namespaces.system, stored) for stored in world.stored)
-        changes = diff(plan.desired, world.owned, existing)
-        refused = await execute(self.cluster, changes, frozenset(key_of(manifest) for manifest in world.owned))
-        if refused is not None:
-            plan = replace(plan, accepted=refused)
+        changes = diff(plan.desired, world.owned, existing, self.admission.answers)
+        refused = await execute(self.cluster, changes, frozenset(key_of(manifest) for manifest in world.owned), self.admission)
+        if said := refused or self.admission.finding(plan.desired or (), world.owned):
+            plan = replace(plan, accepted=said)
         self._ask(world, plan)
         self._ask_bridge(world)
         status = installation_status(world, plan, self.now())

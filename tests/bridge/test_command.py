@@ -25,10 +25,13 @@ def test_a_server_container_starts_the_loader_with_the_servers_command_last() ->
 
 
 def test_what_the_operator_writes_is_what_the_bridge_reads() -> None:
-    written = bridge_command(["uvx", "--", "--grace", "1"], port=9000, call_timeout=1, handshake_timeout=2, grace=3)
+    written = bridge_command(
+        ["uvx", "--", "--grace", "1"], port=9000, call_timeout=1, handshake_timeout=2, grace=3, max_sessions=4, idle_timeout=5
+    )
     options = parse_options(written[written.index("wharfinger_bridge") + 1 :])
     assert (options.host, options.port, str(options.token_file)) == ("::", 9000, "/bridge-auth/token")
     assert (options.call_timeout, options.handshake_timeout, options.grace) == (1, 2, 3)
+    assert (options.max_sessions, options.idle_timeout) == (4, 5)
     assert options.command == ("uvx", "--", "--grace", "1")
 
 

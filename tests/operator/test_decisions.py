@@ -101,7 +101,8 @@ SECRET_FIELD = {"name": "token", "type": "String", "secret": True}
     ("spec", "reason", "words"),
     [
         ({"auth": {"type": "OAuth", "oauth": {}}}, c.NOT_IMPLEMENTED, "spec.auth.type: OAuth"),
-        ({"selfHosted": {"command": ["x"], "transport": "Stdio", "stdio": {"sessions": "PerSession"}}}, c.NOT_IMPLEMENTED, "PerSession"),
+        ({"selfHosted": {"command": ["x"], "transport": "Stdio", "stdio": {"sessions": "PerSession", "idleTimeout": "1s"}}}, c.INVALID, "spec.selfHosted.stdio.idleTimeout"),
+        ({"selfHosted": {"command": ["x"], "transport": "Stdio", "stdio": {"maxSessions": 2}}}, c.INVALID, "sessions: PerSession"),
         ({"selfHosted": {"command": ["x"], "transport": "Stdio", "deployment": {"replicas": 2}}}, c.OVERRIDE_NOT_ALLOWED, "use spec.selfHosted.replicas"),
         ({"fields": [{"name": "a", "type": "String", "pattern": "(?=x)"}]}, c.INVALID, "spec.fields[a].pattern"),
         ({"fields": [{"name": "a", "type": "String", "pattern": "("}]}, c.INVALID, "spec.fields[a].pattern"),

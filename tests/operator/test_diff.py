@@ -57,7 +57,7 @@ def test_a_list_that_grew_is_drift() -> None:
     deployment = next(o for o in found if o["kind"] == "Deployment")
     deployment["spec"]["template"]["spec"]["volumes"].append({"name": "host", "hostPath": {"path": "/"}})
 
-    assert [o["kind"] for o in diff(desired(), found).apply] == ["Deployment"]
+    assert [o["kind"] for o in diff(desired(), found).replace] == ["Deployment"], "applying would leave it there"
 
 
 @pytest.mark.parametrize("change", [{"type": "kubernetes.io/dockercfg"}, {"immutable": True}], ids=lambda change: next(iter(change)))
@@ -137,3 +137,33 @@ def test_an_open_egress_rule_that_somebody_added_is_replaced_away() -> None:
     next(o for o in found if o["kind"] == "NetworkPolicy")["spec"]["egress"] = [{}]
 
     assert [o["kind"] for o in diff(closed, found).replace] == ["NetworkPolicy"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "is_drift"),
+    [
+        (("terminationMessagePath",), "/dev/termination-log", False),
+        (("terminationMessagePath",), "/elsewhere", True),
+        (("imagePullPolicy",), "Always", True),
+        (("readinessProbe", "successThreshold"), 1, False),
+        (("readinessProbe", "successThreshold"), 2, True),
+    ],
+)
+def test_a_default_of_the_api_server_counts_by_its_value_too(path: tuple[str, ...], value: Any, is_drift: bool) -> None:
+    found = live()
+    node: Any = next(o for o in found if o["kind"] == "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    for step in path[:-1]:
+        node = node[step]
+    node[path[-1]] = value
+
+    changes = diff(desired(), found)
+
+    assert bool(changes.apply or changes.replace) is is_drift
+
+
+@pytest.mark.parametrize(("value", "is_drift"), [("1000m", False), (1, False), ("1001m", True), ("1k", True), (None, True)])
+def test_quantities_are_compared_by_their_amount(value: Any, is_drift: bool) -> None:
+    found = live()
+    next(o for o in found if o["kind"] == "Deployment")["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"] = value
+
+    assert bool(diff(desired(), found).apply) is is_drift

@@ -83,13 +83,13 @@ class OperatorProcess:
         except aiohttp.ClientError:
             return False
 
-    async def writes(self) -> int:
-        """Return how many times it wrote something, its lease apart."""
+    async def writes(self, resource: str = "") -> int:
+        """Return how many times it wrote something, its lease apart; or one resource, such as `deployments`."""
         lines = [line for line in (await self.metrics()).splitlines() if line.startswith("wharfinger_api_requests_total")]
         return sum(
             int(float(line.rsplit(" ", 1)[1]))
             for line in lines
-            if 'resource="leases"' not in line and any(f'verb="{verb}"' in line for verb in WRITES)
+            if 'resource="leases"' not in line and f'resource="{resource}' in line and any(f'verb="{verb}"' in line for verb in WRITES)
         )
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:

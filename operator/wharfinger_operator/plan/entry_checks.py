@@ -8,7 +8,7 @@ from typing import Final
 from wharfinger_bridge.command import MOUNT_PATH, TOKEN_MOUNT_PATH
 from wharfinger_crds import conditions as c
 from wharfinger_crds.duration import seconds
-from wharfinger_crds.registry_entry import RegistryEntry, RegistryEntrySpec, Remote, SelfHosted
+from wharfinger_crds.registry_entry import RegistryEntry, RegistryEntrySpec, Remote
 from wharfinger_operator.plan.example_pod import example_problem
 from wharfinger_operator.plan.fields import is_pattern, placeholders, value_problem
 from wharfinger_operator.plan.image_reference import is_registry, parse_reference
@@ -28,8 +28,6 @@ def _refused(reason: str, message: str) -> c.Finding:
 def _unbuilt(spec: RegistryEntrySpec) -> Iterator[str]:
     if spec.remote:
         yield from _unbuilt_remote(spec.remote)
-    if spec.self_hosted:
-        yield from _unbuilt_hosted(spec.self_hosted)
     if spec.auth and spec.auth.type not in {"None", "Static"}:
         yield f"spec.auth.type: {spec.auth.type}"
 
@@ -39,11 +37,6 @@ def _unbuilt_remote(remote: Remote) -> Iterator[str]:
         yield "spec.remote.transport: SSE"
     if remote.ca_bundle_ref:
         yield "spec.remote.caBundleRef"
-
-
-def _unbuilt_hosted(hosted: SelfHosted) -> Iterator[str]:
-    if hosted.stdio and hosted.stdio.sessions == "PerSession":
-        yield "spec.selfHosted.stdio.sessions: PerSession"
 
 
 def not_implemented(spec: RegistryEntrySpec) -> c.Finding | None:
@@ -108,7 +101,12 @@ def file_in_header(spec: RegistryEntrySpec) -> c.Finding | None:
 
 
 def invalid_duration(spec: RegistryEntrySpec) -> c.Finding | None:
-    """Find discovery settings that would hammer or never ask."""
+    """Find times that would hammer, never ask or never end."""
+    stdio = spec.self_hosted.stdio if spec.self_hosted else None
+    if stdio and stdio.idle_timeout and not 10 <= seconds(stdio.idle_timeout) <= 86400:
+        return _refused(c.INVALID, "spec.selfHosted.stdio.idleTimeout is not between 10s and 24h")
+    if stdio and stdio.sessions == "Shared" and (stdio.max_sessions or stdio.idle_timeout):
+        return _refused(c.INVALID, "spec.selfHosted.stdio: maxSessions and idleTimeout go with sessions: PerSession")
     if spec.discovery and seconds(spec.discovery.interval) < 10:
         return _refused(c.INVALID, "spec.discovery.interval is below 10s")
     if spec.discovery and not 1 <= seconds(spec.discovery.timeout) <= 300:

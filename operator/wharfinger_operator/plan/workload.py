@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from wharfinger_bridge.command import MOUNT_PATH, TOKEN_KEY, TOKEN_MOUNT_PATH, bridge_command, install_command
+from wharfinger_bridge.command import MOUNT_PATH, TOKEN_KEY, TOKEN_MOUNT_PATH, BridgeSettings, bridge_command, install_command
 from wharfinger_crds import names
+from wharfinger_crds.duration import seconds
 from wharfinger_crds.pod_defaults import PodDefaults
 from wharfinger_crds.registry_entry import HttpServer, SelfHosted
 from wharfinger_operator.plan.docker_config import DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE
@@ -27,6 +28,8 @@ from wharfinger_operator.plan.pull_secret import PullSecret
 
 USER: Final = 65532
 HOME: Final = "/home/mcp"
+_MAX_SESSIONS: Final = 8
+_IDLE_TIMEOUT: Final = "5m"
 _GRACE: Final = 30
 _GRACE_BESIDE_CALLS: Final = 10
 """Of a pod's time to end, what is not for calls in flight: 3 s until endpoints know, 6 s for the server, and a reserve."""
@@ -166,9 +169,7 @@ def _container(server: Server) -> dict[str, Any]:
     mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}, {"name": "home", "mountPath": HOME}]  # noqa: S108 - the container's own
     mounts += [{"name": "files", "mountPath": f.path, "subPath": f"file-{i}", "readOnly": True} for i, f in enumerate(declared.files)]
     if declared.transport == "Stdio":
-        grace = grace_of(declared.deployment or {})
-        for_calls = grace - _GRACE_BESIDE_CALLS if grace and grace > _GRACE else None
-        program = {"command": bridge_command([*command, *args], port=names.SERVER_PORT, grace=for_calls)}
+        program = {"command": bridge_command([*command, *args], port=names.SERVER_PORT, **_bridge_settings(declared))}
         mounts += [
             {"name": "bridge", "mountPath": MOUNT_PATH, "readOnly": True},
             {"name": "bridge-token", "mountPath": TOKEN_MOUNT_PATH, "readOnly": True},
@@ -207,6 +208,17 @@ def _container(server: Server) -> dict[str, Any]:
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": mounts,
     }
+
+
+def _bridge_settings(declared: SelfHosted) -> BridgeSettings:
+    settings: BridgeSettings = {}
+    grace = grace_of(declared.deployment or {})
+    if grace and grace > _GRACE:
+        settings["grace"] = grace - _GRACE_BESIDE_CALLS
+    if declared.stdio and declared.stdio.sessions == "PerSession":
+        settings["max_sessions"] = declared.stdio.max_sessions or _MAX_SESSIONS
+        settings["idle_timeout"] = int(seconds(declared.stdio.idle_timeout or _IDLE_TIMEOUT))
+    return settings
 
 
 def _env(server: Server) -> list[dict[str, Any]]:
