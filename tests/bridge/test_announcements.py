@@ -12,6 +12,8 @@ import pytest
 
 from bridge_process import META, MODERN, TOKEN, WAIT, Bridge, Start
 from wharfinger_bridge.announcements import STREAMS, Announcements, announced, requested
+from wharfinger_crds.connection import Connection
+from wharfinger_operator.ask_server import ServerAsker
 
 pytestmark = pytest.mark.requirement("INS-5")
 
@@ -82,6 +84,26 @@ async def test_a_change_reaches_everyone_who_listens(start: Start, server: str, 
 
         expected = TOOLS | ({"params": {"_meta": SUBSCRIPTION}} if modern else {})
         assert [await one.next(), await other.next()] == [expected, expected]
+
+
+@pytest.mark.parametrize("server", ["legacy", "modern"])
+async def test_the_operator_hears_of_a_change_of_a_stdio_server(start: Start, server: str) -> None:
+    bridge, asker, heard = await start("--era", server), ServerAsker("0.1.0"), asyncio.Event()
+    header = {"name": "authorization", "value": f"Bearer {TOKEN}"}
+    connection = Connection(
+        namespace="team-a", name="x", uid="u", entry="e", environment="prod", url=f"{bridge.url}/mcp", headers=(header,)
+    )
+    assert (await asker.ask(connection, WAIT)).announces
+    listener = asyncio.create_task(asker.listen(connection, heard.set))
+    await asyncio.wait_for(heard.wait(), WAIT)
+    heard.clear()
+
+    await bridge.call("announce", kind="tools")
+
+    await asyncio.wait_for(heard.wait(), WAIT)
+    listener.cancel()
+    await asyncio.gather(listener, return_exceptions=True)
+    await asker.close()
 
 
 async def test_only_what_was_asked_for_and_can_be_had_is_granted_and_said(start: Start) -> None:
