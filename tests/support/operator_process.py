@@ -100,13 +100,13 @@ class OperatorProcess:
             return await self.process.wait()
 
 
-async def start_operator(kubeconfig: str, system: str, log: Path) -> OperatorProcess:
+async def start_operator(kubeconfig: str, system: str, log: Path, *, program: str = "wharfinger_operator") -> OperatorProcess:
     """Start an operator; it may have to wait for the lease."""
     port = free_port()
     environment = {**os.environ, "WHARFINGER_NAMESPACE": system, "WHARFINGER_PROBE_PORT": str(port), "WHARFINGER_POD": f"test-{port}"}
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "wharfinger_operator", "--kubeconfig", kubeconfig, env=environment, stdout=output, stderr=output
+            sys.executable, "-m", program, "--kubeconfig", kubeconfig, env=environment, stdout=output, stderr=output
         )
     return OperatorProcess(process, port, log)
 
