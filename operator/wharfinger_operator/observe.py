@@ -17,6 +17,7 @@ from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings
 from wharfinger_crds.token import Token
 from wharfinger_operator.copies import Copies
+from wharfinger_operator.diff import key_of
 from wharfinger_operator.own_objects import OwnObjects
 from wharfinger_operator.pod_fact import pod_fact
 from wharfinger_operator.world import Discovery, EntryWorld, EnvironmentWorld, GatewayWorld, InstallationWorld, TokenWorld
@@ -45,10 +46,11 @@ class Observer:
             environments={env.metadata.name: env for env in self._environments()},
             grants=self._grants(namespace),
             namespace_labels=tenant["metadata"].get("labels", {}) if tenant else {},
-            secrets={secret["metadata"]["name"]: secret_data(secret) for secret in self.copies.secrets(namespace)},
+            secrets=self._secrets(installation) if installation else {},
             root_key=self.root_key,
             dns=self.copies.dns(),
             owned=self.copies.children(namespace, name),
+            strangers=frozenset(key_of(stranger) for stranger in self.copies.strangers(namespace, name)),
             pods=tuple(pod_fact(pod) for pod in sorted(self.copies.pods(namespace, name), key=_age)),
             discovery=discovery,
             stored=self.copies.stored(),
@@ -57,15 +59,14 @@ class Observer:
     def entry(self, name: str) -> EntryWorld | None:
         """Return the world of an entry; None where it is gone."""
         entry: RegistryEntry | None = self.own.get(REGISTRY_ENTRY, name)
-        using = tuple(i for i in self.installations() if i.spec.entry_ref.name == name)
-        return EntryWorld(entry, using, self.copies.stored()) if entry else None
+        return EntryWorld(entry, self.own.index.of_entry(name), self.copies.stored()) if entry else None
 
     def environment(self, name: str) -> EnvironmentWorld | None:
         """Return the world of an environment; None where it is gone."""
         environment: Environment | None = self.own.get(ENVIRONMENT, name)
         defaults = tuple(sorted(e.metadata.name for e in self._environments() if e.spec.default))
-        running = sum(1 for i in self.installations() if i.status.environment == name)
-        return EnvironmentWorld(environment, defaults, running, self.settings) if environment else None
+        running = self.own.index.of_environment(name)
+        return EnvironmentWorld(environment, defaults, len(running), self.settings) if environment else None
 
     def gateway(self, namespace: str, name: str) -> GatewayWorld | None:
         """Return the world of a gateway; None where it is gone."""
@@ -90,6 +91,11 @@ class Observer:
     def gateways(self) -> tuple[Gateway, ...]:
         """Return the gateways of every namespace."""
         return tuple(self.own.all(GATEWAY).values())
+
+    def _secrets(self, installation: Installation) -> dict[str, Mapping[str, bytes]]:
+        named = {source.secret_key_ref.name for source in installation.spec.values_from}
+        found = {name: self.copies.secret(installation.metadata.namespace, name) for name in named}
+        return {name: secret_data(secret) for name, secret in found.items() if secret is not None}
 
     def _environments(self) -> tuple[Environment, ...]:
         return tuple(self.own.all(ENVIRONMENT).values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.events import EventRecorder
@@ -14,7 +14,6 @@ from wharfinger_cluster.resource import CONFIG_MAP, NAMESPACE, SECRET, SERVICE, 
 from wharfinger_cluster.workqueue import WorkQueue
 from wharfinger_crds import names
 from wharfinger_crds.base import Object as OwnObject
-from wharfinger_crds.environment import Environment
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN, Kind
 from wharfinger_crds.settings import Settings, SettingsError, read_settings
@@ -26,12 +25,16 @@ from wharfinger_operator.copies import Copies
 from wharfinger_operator.discover import Discoverer
 from wharfinger_operator.observe import Observer
 from wharfinger_operator.own_objects import ObjectKey, OwnObjects
+from wharfinger_operator.plan.identity import InstallationKey
 from wharfinger_operator.reconcile import Reconciler
 from wharfinger_operator.root_key import ensure_root_key
 from wharfinger_operator.shell import run_kopf, shell
 from wharfinger_operator.telemetry import Telemetry
 from wharfinger_operator.triggers import Key
 
+RECONCILED: Final = (REGISTRY_ENTRY, ENVIRONMENT, INSTALLATION, GATEWAY, TOKEN)
+GATHER: Final = 0.5
+"""Seconds in which changes of installations are gathered before what only counts or lists them is looked at again."""
 SWEEP: Final = Key("Sweep", "", "")
 _log = logging.getLogger(__name__)
 
@@ -46,10 +49,9 @@ class Operator:
         self._telemetry = telemetry
         self._stop = asyncio.Event()
         self.queue: WorkQueue[Key] = WorkQueue()
-        system = settings.namespaces.system
-        scopes = {REGISTRY_ENTRY: Scope(), ENVIRONMENT: Scope(), INSTALLATION: Scope(), GATEWAY: Scope(), TOKEN: Scope(system)}
+        scopes = {**dict.fromkeys(RECONCILED, Scope()), TOKEN: Scope(settings.namespaces.system)}
         self._own = OwnObjects(cluster, scopes, self._own_changed)
-        self._copies = Copies(cluster, settings.namespaces, self._copy_changed, self._settings_changed)
+        self._copies = Copies(cluster, settings.namespaces, self._copy_changed, self._child_changed, self._settings_changed)
         self._observer = Observer(self._own, self._copies, settings, b"")
         self._asker = ServerAsker(version("wharfinger"))
         self._discoverer = Discoverer(self._asker.ask, lambda namespace, name: self.queue.add(triggers.key(INSTALLATION, namespace, name)))
@@ -66,7 +68,7 @@ class Operator:
             background += [asyncio.create_task(self._own.keep()), asyncio.create_task(self._recorder.run())]
             self._telemetry.watch(self.queue, self._copies.informers)
             self.queue.add(SWEEP)
-            registry = shell(self._login, (REGISTRY_ENTRY, ENVIRONMENT, INSTALLATION, GATEWAY, TOKEN), self._own.take)
+            registry = shell(self._login, RECONCILED, self._own.take)
             work = asyncio.create_task(self.queue.run(self._work, self._configuration.workers))
             _log.info("working")
             await run_kopf(registry, self._configuration.identity, self._stop)
@@ -90,52 +92,48 @@ class Operator:
         with self._telemetry.reconciliation(key.kind):
             return await self._reconciler.reconcile(key)
 
-    def _add(self, keys: frozenset[Key]) -> None:
+    def _add(self, keys: frozenset[Key], *, after: float = 0.0) -> None:
         for key in keys:
-            self.queue.add(key)
+            if after:
+                self.queue.add_after(key, after)
+            else:
+                self.queue.add(key)
 
-    def _own_changed(self, kind: Kind, key: ObjectKey, old: OwnObject | None, new: OwnObject | None) -> None:
-        installations, gateways = self._observer.installations(), self._observer.gateways()
-        versions = [found for found in (old, new) if found is not None]
-        if kind is INSTALLATION:
-            own = [found for found in versions if isinstance(found, Installation)]
-            named = {i.spec.entry_ref.name for i in own}
-            self._add(triggers.of_installation(*key, named, {i.status.environment for i in own if i.status.environment}, gateways))
-        elif kind is REGISTRY_ENTRY:
-            self._add(triggers.of_entry(key[1], installations, gateways))
-        elif kind is ENVIRONMENT:
-            self.queue.add(triggers.key(ENVIRONMENT, *key))
-            if not _same_spec(old, new):
-                self._add(triggers.of_environments((name for _, name in self._own.all(ENVIRONMENT)), installations))
-        elif kind is TOKEN:
-            hashes = {found.spec.token_hash for found in versions if isinstance(found, Token)}
-            for token_hash in hashes:
-                self._add(triggers.of_token(token_hash, self._own.all(TOKEN).values()))
-        else:
+    def _own_changed(self, kind: Kind, key: ObjectKey, old: OwnObject | None, new: OwnObject | None, ours: bool) -> None:
+        if not ours:
             self.queue.add(triggers.key(kind, *key))
+        if kind is INSTALLATION:
+            versions = [found for found in (old, new) if isinstance(found, Installation)]
+            self._add(triggers.of_installation(versions, self._observer.gateways()), after=GATHER)
+        elif kind is REGISTRY_ENTRY and triggers.is_other_spec(old, new):
+            self._add(triggers.of_entry(key[1], self._own.index.of_entry(key[1]), self._observer.gateways()))
+        elif kind is ENVIRONMENT and triggers.is_other_spec(old, new):
+            self._add(triggers.of_environments((name for _, name in self._own.all(ENVIRONMENT)), self._observer.installations()))
+        elif kind is TOKEN and not ours:
+            for token_hash in {found.spec.token_hash for found in (old, new) if isinstance(found, Token)}:
+                self._add(triggers.of_token(token_hash, self._own.all(TOKEN).values()))
 
     def _copy_changed(self, resource: Resource, found: Object) -> None:
-        meta = found.get("metadata", {})
+        meta, index = found["metadata"], self._own.index
         if resource == NAMESPACE:
-            self._add(triggers.of_namespace(meta["name"], self._observer.installations(), self._observer.gateways()))
-        elif resource == SECRET and meta.get("labels", {}).get(names.USABLE) == "true":
-            self._add(triggers.of_secret(meta["namespace"], meta["name"], self._observer.installations()))
+            self._add(triggers.of_namespace(meta["name"], index.of_namespace(meta["name"]), self._observer.gateways()))
+        elif resource == SECRET:
+            self._add(triggers.all_of(INSTALLATION, index.of_secret(meta["namespace"], meta["name"])))
         elif resource == CONFIG_MAP:
-            self._add(
-                frozenset(
-                    triggers.key(INSTALLATION, i.metadata.namespace, i.metadata.name)
-                    for i in self._observer.installations()
-                    if _names(i, meta["name"])
-                )
-            )
-            self._add(frozenset(triggers.key(GATEWAY, g.metadata.namespace, g.metadata.name) for g in self._observer.gateways()))
-        elif resource == SERVICE and meta.get("namespace") == "kube-system":
+            using = index.of_tools(meta["name"])
+            self._add(triggers.all_of(INSTALLATION, using))
+            self._add(triggers.of_installation(using, self._observer.gateways()), after=GATHER)
+        elif resource == SERVICE:
             self._everything()
-        else:
-            self._add(triggers.of_child(found))
+
+    def _child_changed(self, ids: frozenset[str], owner: InstallationKey | None) -> None:
+        for each in ids:
+            self._add(triggers.all_of(INSTALLATION, self._own.index.of_id(each)))
+        if owner is not None:
+            self.queue.add(triggers.key(INSTALLATION, *owner))
 
     def _everything(self) -> None:
-        for kind in (REGISTRY_ENTRY, ENVIRONMENT, INSTALLATION, GATEWAY, TOKEN):
+        for kind in RECONCILED:
             for namespace, name in self._own.all(kind):
                 self.queue.add(triggers.key(kind, namespace, name))
 
@@ -155,14 +153,6 @@ class Operator:
         elif settings != self._observer.settings:
             self._observer.settings = settings
             self._everything()
-
-
-def _same_spec(old: Any, new: Any) -> bool:
-    return isinstance(old, Environment) and isinstance(new, Environment) and old.spec == new.spec
-
-
-def _names(installation: Installation, config_map: str) -> bool:
-    return installation.status.tools is not None and names.tools_name(installation.status.tools.hash) == config_map
 
 
 async def settings_of(cluster: Cluster, namespace: str) -> Settings:

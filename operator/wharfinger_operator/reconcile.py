@@ -19,7 +19,8 @@ from wharfinger_crds.base import Object, Status
 from wharfinger_crds.duration import seconds
 from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN, Kind
 from wharfinger_crds.registry_entry import DiscoverySettings
-from wharfinger_operator.diff import diff, key_of
+from wharfinger_operator.diff import Changes, diff, key_of
+from wharfinger_operator.diff import Key as ChildKey
 from wharfinger_operator.discover import Discoverer, Question
 from wharfinger_operator.execute import execute
 from wharfinger_operator.observe import Observer
@@ -73,9 +74,11 @@ class Reconciler:
         plan = plan_installation(world)
         existing = frozenset(("ConfigMap", world.settings.namespaces.system, stored) for stored in world.stored)
         changes = diff(plan.desired, world.owned, existing)
-        refused = await execute(self.cluster, changes, frozenset(key_of(manifest) for manifest in world.owned))
+        refused = await execute(self.cluster, changes, self._foreignness(world), self.observer.copies.took)
         if refused is not None:
             plan = replace(plan, accepted=refused)
+        if changes != Changes():
+            world = self.observer.installation(namespace, name, self.discoverer.result(namespace, name))
         self._ask(world, plan)
         status = installation_status(world, plan, self.now())
         if world.installation is not None and status is not None:
@@ -95,14 +98,22 @@ class Reconciler:
 
     async def sweep_definitions(self) -> None:
         """Delete tool definitions that no installation names any more."""
-        used = {
-            names.tools_name(i.status.tools.hash) for i in self.observer.installations() if i.status.tools
-        } | self.discoverer.definitions()
+        used = self.observer.own.index.tools() | self.discoverer.definitions()
         for stored in sorted(set(self.observer.copies.stored()) - used):
             try:
                 await self.cluster.delete(CONFIG_MAP, stored, self.observer.settings.namespaces.system)
             except NotFound:
                 continue
+
+    def _foreignness(self, world: InstallationWorld) -> Callable[[ChildKey], bool | None]:
+        ours, copies = frozenset(key_of(manifest) for manifest in world.owned), self.observer.copies
+
+        def is_foreign(key: ChildKey) -> bool | None:
+            if key in ours or key in world.strangers:
+                return key in world.strangers
+            return False if copies.sees_all(key[0], key[1]) else None
+
+        return is_foreign
 
     async def _exists(self, namespace: str, name: str) -> bool:
         """Ask the API server before deleting what an installation caused: a copy may be stale."""
@@ -141,8 +152,7 @@ class Reconciler:
             "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
         try:
-            # Taken in at once: the event of our own write may come after the next look at this object.
-            self.observer.own.take(kind, None, await self.cluster.apply(kind_resource(kind), body, subresource="status"))
+            self.observer.own.took(kind, await self.cluster.apply(kind_resource(kind), body, subresource="status"))
         except NotFound:
             return
         self._tell(body, before, status)

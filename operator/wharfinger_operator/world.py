@@ -80,6 +80,8 @@ class InstallationWorld:
     dns: DnsPeer = DnsPeer()
     owned: tuple[Manifest, ...] = field(default=(), repr=False)
     """Children that are there, in every namespace."""
+    strangers: frozenset[tuple[str, str, str]] = frozenset()
+    """Kind, namespace and name of what is not ours and has the name of a child."""
     pods: tuple[PodFact, ...] = ()
     discovery: Discovery | None = None
     stored: Mapping[str, Stored] = field(default_factory=dict)

@@ -8,8 +8,8 @@ import time
 from typing import Any
 
 import aiohttp
-
 from bench.results import write_section
+
 from cluster_access import Unavailable, node
 from platform_cluster import SERVERS, SYSTEM, TENANT, PlatformCluster
 from quickstart.steps import IMAGES, published_token, up

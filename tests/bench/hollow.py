@@ -41,7 +41,7 @@ async def hollow_node(cluster: Cluster, namespace: str) -> AsyncIterator[None]:
         if found is None:
             return
         wanted = found["spec"]["replicas"]
-        counts = {key: wanted for key in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")}
+        counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), wanted)
         status = {"observedGeneration": found["metadata"]["generation"], **counts}
         try:
             await cluster.patch(DEPLOYMENT, name, {"status": status}, namespace, subresource="status")
@@ -86,5 +86,5 @@ def everywhere_the_same(_: str, __: str, ___: str, path: str = names.MCP_PATH) -
 
 
 if __name__ == "__main__":
-    names.server_url = everywhere_the_same
+    names.server_url = everywhere_the_same  # type: ignore[assignment]  # the names of its parameters
     sys.exit(main())

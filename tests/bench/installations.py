@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from bench import hollow
 from bench.results import write_section
+from prometheus_client.parser import text_string_to_metric_families
+
 from cluster_access import Unavailable, control_plane
 from local_cluster import process
 from operator_process import Namespaces, OperatorProcess, platform_namespaces, start_operator
@@ -299,7 +299,7 @@ async def repairs(scene: Scene, measured: Measured) -> None:
         taken.append(await until(is_repaired, 60))
 
     async with asyncio.TaskGroup() as group:
-        for number in random.sample(range(scene.size), REPAIRS):  # noqa: S311 - which are damaged
+        for number in random.sample(range(scene.size), REPAIRS):
             group.create_task(one(number))
             await asyncio.sleep(1 / REPAIRS_A_SECOND)
     measured.values["repair p50"] = statistics.median(taken)
