@@ -13,32 +13,27 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bench import hollow
+from bench.damage import damage
 from bench.results import write_section
+from bench.scene import ENTRIES, Scene, open_scene
 from prometheus_client.parser import text_string_to_metric_families
 
 from cluster_access import Unavailable, control_plane
-from local_cluster import process
-from operator_process import Namespaces, OperatorProcess, platform_namespaces, start_operator
+from operator_process import OperatorProcess
 from served_crds import serve_crds
 from wharfinger_cluster.client import Cluster
-from wharfinger_cluster.errors import NotFound
-from wharfinger_cluster.informer import Informer
-from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.kubeconfig import from_kubeconfig
-from wharfinger_cluster.resource import DEPLOYMENT, NETWORK_POLICY, SECRET, SERVICE, Object, Resource, Scope
+from wharfinger_cluster.resource import DEPLOYMENT, NETWORK_POLICY, SECRET, Scope
 from wharfinger_crds import names
-from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION, REGISTRY_ENTRY
+from wharfinger_crds.kinds import INSTALLATION
 
 SIZES: Final = (500, 1000, 2000)
-ENTRIES: Final = 20
-CHILDREN: Final = 7
 REPAIRS, REPAIRS_A_SECOND = 200, 10
 WRITES: Final = ("create", "apply", "patch", "update", "delete")
 TICK: Final = 0.02
@@ -87,103 +82,6 @@ async def requests(operator: OperatorProcess, verbs: tuple[str, ...]) -> Counter
         if labels["verb"] in verbs and labels["resource"] not in {"leases", "events"}:
             found[f"{labels['verb']} {labels['resource']}"] += int(value)
     return found
-
-
-@contextmanager
-def halted_controllers() -> Iterator[None]:
-    """Halt the local cluster's controllers and its scheduler."""
-    found = [p for p in process.recorded() if p.name in {"controller-manager", "scheduler"} and process.is_alive(p)]
-    for one in found:
-        os.kill(one.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for one in found:
-            os.kill(one.pid, signal.SIGCONT)
-
-
-class Scene:
-    """The installations of one size, and the operators that look after them."""
-
-    def __init__(self, cluster: Cluster, spaces: Namespaces, kubeconfig: str, size: int, log: Path) -> None:
-        self.cluster = cluster
-        self.spaces = spaces
-        self.size = size
-        self.mark = spaces.system.removeprefix("system-")
-        self._kubeconfig = kubeconfig
-        self._log = log
-        self.installations = Informer(cluster, kind_resource(INSTALLATION), Scope(spaces.tenant), transform=_conditions)
-
-    async def operator(self) -> OperatorProcess:
-        """Start an operator; it may have to wait for the lease."""
-        return await start_operator(self._kubeconfig, self.spaces.system, self._log, program="bench.hollow")
-
-    def entry(self, number: int) -> str:
-        """Return the name of an entry."""
-        return f"bench-{self.mark}-{number % ENTRIES}"
-
-    async def make(self) -> None:
-        """Make the environment, the entries and, eight at a time, the installations, each with a Secret of its own."""
-        await self.cluster.apply(
-            kind_resource(ENVIRONMENT),
-            {"metadata": {"name": f"bench-{self.mark}"}, "spec": {"title": "X", "egress": {"mode": "AllowAll"}}},
-        )
-        for number in range(ENTRIES):
-            hosted = {"command": ["server"], "transport": "Stdio", "env": [{"name": "TOKEN", "value": "${fields.token}"}]}
-            spec = {
-                "title": "X", "type": "SelfHosted", "selfHosted": hosted, "environmentRef": {"name": f"bench-{self.mark}"},
-                "fields": [{"name": "token", "type": "String", "secret": True, "required": True}],
-            }  # fmt: skip
-            await self.cluster.apply(kind_resource(REGISTRY_ENTRY), {"metadata": {"name": self.entry(number)}, "spec": spec})
-        await self._each(self._install)
-
-    async def _install(self, number: int) -> None:
-        metadata = {"name": f"server-{number:04}", "namespace": self.spaces.tenant}
-        await self.cluster.create(
-            SECRET, {"metadata": {**metadata, "labels": {names.USABLE: "true"}}, "stringData": {"token": f"token-{number}"}}
-        )
-        source = {"field": "token", "secretKeyRef": {"name": metadata["name"], "key": "token"}}
-        spec = {"entryRef": {"name": self.entry(number)}, "owner": {"team": "engineering"}, "valuesFrom": [source]}
-        await self.cluster.create(kind_resource(INSTALLATION), {"metadata": metadata, "spec": spec})
-
-    async def remove(self) -> None:
-        """Delete the installations, eight at a time."""
-
-        async def one(number: int) -> None:
-            await self.cluster.delete(kind_resource(INSTALLATION), f"server-{number:04}", self.spaces.tenant)
-
-        await self._each(one)
-
-    async def _each(self, work: Callable[[int], Awaitable[None]]) -> None:
-        numbers = iter(range(self.size))
-
-        async def worker() -> None:
-            for number in numbers:
-                await work(number)
-
-        await asyncio.gather(*(worker() for _ in range(8)))
-
-    def server(self, number: int) -> str:
-        """Return the name of an installation's workload."""
-        return names.server_name(self.spaces.tenant, f"server-{number:04}")
-
-    async def ready(self) -> bool:
-        """Tell whether every installation is reported Ready."""
-        return sum(1 for found in self.installations.store.values() if found["ready"]) == self.size
-
-    async def close(self) -> None:
-        """Take the cluster-scoped objects away."""
-        for number in range(ENTRIES):
-            await self.cluster.delete(kind_resource(REGISTRY_ENTRY), self.entry(number))
-        await self.cluster.delete(kind_resource(ENVIRONMENT), f"bench-{self.mark}")
-
-
-def _conditions(found: Object) -> Object:
-    conditions = {c["type"]: c["status"] for c in found.get("status", {}).get("conditions", [])}
-    return {
-        "metadata": {key: found["metadata"].get(key) for key in ("name", "namespace", "uid", "resourceVersion")},
-        "ready": conditions.get("Ready") == "True",
-    }
 
 
 async def cold(scene: Scene, measured: Measured) -> OperatorProcess:
@@ -246,56 +144,12 @@ async def restarted(scene: Scene, operator: OperatorProcess, measured: Measured)
     return operator
 
 
-async def _deleted(scene: Scene, resource: Resource, name: str, namespace: str) -> Callable[[], Awaitable[bool]]:
-    before = (await scene.cluster.get(resource, name, namespace))["metadata"]["uid"]
-    await scene.cluster.delete(resource, name, namespace)
-
-    async def is_back() -> bool:
-        try:
-            return bool((await scene.cluster.get(resource, name, namespace))["metadata"]["uid"] != before)
-        except NotFound:
-            return False
-
-    return is_back
-
-
-async def _edited(scene: Scene, resource: Resource, name: str, spec: dict[str, Any]) -> Callable[[], Awaitable[bool]]:
-    namespace = scene.spaces.servers
-    before = (await scene.cluster.get(resource, name, namespace))["spec"]
-    await scene.cluster.patch(resource, name, {"spec": spec}, namespace)
-
-    async def is_as_before() -> bool:
-        return bool((await scene.cluster.get(resource, name, namespace))["spec"] == before)
-
-    return is_as_before
-
-
-async def _damage(scene: Scene, number: int) -> Callable[[], Awaitable[bool]]:
-    name, servers = scene.server(number), scene.spaces.servers
-    connection = names.connection_name(scene.spaces.tenant, f"server-{number:04}")
-    match number % 7:
-        case 0:
-            return await _deleted(scene, DEPLOYMENT, name, servers)
-        case 1:
-            return await _deleted(scene, SERVICE, name, servers)
-        case 2:
-            return await _deleted(scene, NETWORK_POLICY, name, servers)
-        case 3:
-            return await _deleted(scene, SECRET, connection, scene.spaces.system)
-        case 4:
-            return await _edited(scene, DEPLOYMENT, name, {"replicas": 0})
-        case 5:
-            return await _edited(scene, SERVICE, name, {"selector": {"app": "other"}})
-        case _:
-            return await _edited(scene, NETWORK_POLICY, name, {"egress": [{}]})
-
-
 async def repairs(scene: Scene, measured: Measured) -> None:
     """Delete and edit children at a bounded rate, and see when each is as it was."""
     taken: list[float] = []
 
     async def one(number: int) -> None:
-        is_repaired = await _damage(scene, number)
+        is_repaired = await damage(scene, number)
         taken.append(await until(is_repaired, 60))
 
     async with asyncio.TaskGroup() as group:
@@ -314,7 +168,7 @@ async def failover(scene: Scene, leader: OperatorProcess, number: signal.Signals
 
     ended = time.monotonic()
     await leader.stop(number)
-    is_repaired = await _damage(scene, 1)
+    is_repaired = await damage(scene, 1)
     await until(standby.leads, 60)
     measured.values[f"{number.name} leads"] = time.monotonic() - ended
     await until(is_repaired, 60)
@@ -345,25 +199,10 @@ async def removed(scene: Scene, measured: Measured) -> None:
     measured.values["removed"] = time.monotonic() - started
 
 
-@asynccontextmanager
-async def _scene(cluster: Cluster, kubeconfig: str, size: int, log: Path) -> AsyncIterator[Scene]:
-    async with platform_namespaces(cluster) as spaces, hollow.hollow_server() as url:
-        os.environ[hollow.SERVER] = url
-        scene = Scene(cluster, spaces, kubeconfig, size, log)
-        with halted_controllers():
-            following = asyncio.create_task(scene.installations.run())
-            async with hollow.hollow_node(cluster, spaces.servers):
-                await scene.make()
-                yield scene
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
-            await scene.close()
-
-
 async def measure(kubeconfig: str, size: int, log: Path, *, only_cold: bool) -> Measured:
     """Measure one size."""
     measured = Measured(size)
-    async with Cluster(await from_kubeconfig(kubeconfig), manager="bench") as cluster, _scene(cluster, kubeconfig, size, log) as scene:
+    async with Cluster(await from_kubeconfig(kubeconfig), manager="bench") as cluster, open_scene(cluster, kubeconfig, size, log) as scene:
         operator = await cold(scene, measured)
         print(measured, flush=True)
         if not only_cold:
