@@ -1,4 +1,4 @@
-"""How copies of children are kept: packed, since a Deployment as dictionaries takes ten times the memory of its JSON.
+"""How copies of children are kept: packed, since a Deployment as dictionaries takes thirty times the memory of its compressed JSON.
 
 Whose child an object is, its name says, which nobody can change: each holds the id of its installation. That it is ours, our
 labels say, or, where somebody took those off, the annotation of what was applied. Everything else in a server namespace is
@@ -8,6 +8,7 @@ kept by name only, so that it is never taken over.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,11 +17,14 @@ import msgspec
 from wharfinger_crds import names
 from wharfinger_operator.diff import APPLIED
 from wharfinger_operator.plan.identity import InstallationKey, installation_key
+from wharfinger_operator.plan.rollout import is_rolling
 
 Copy = dict[str, Any]
 _PACKED: Final = "packed"
 _OWNER: Final = "owner"
+_ROLLS: Final = "rolls"
 _ID: Final = re.compile(r"[a-z2-7]{10}")
+_CONNECTION: Final = "connection-"
 _POD_STATUS: Final = ("conditions", "initContainerStatuses", "containerStatuses")
 
 
@@ -28,7 +32,8 @@ def packed_child(found: Mapping[str, Any]) -> Copy:
     """Return the copy of a child, or of what somebody else put beside the children."""
     if found["metadata"].get("labels", {}).get(names.MANAGED_BY) != names.MANAGER and not _was_applied(found):
         return _slim(found)
-    return {**_slim(found), _OWNER: installation_key(found), _PACKED: msgspec.json.encode(found)}
+    rolls = {_ROLLS: True} if found["kind"] == "Deployment" and is_rolling(found) else {}
+    return {**_slim(found), **rolls, _OWNER: installation_key(found), _PACKED: _packed(found)}
 
 
 def packed_pod(found: Mapping[str, Any]) -> Copy:
@@ -36,12 +41,12 @@ def packed_pod(found: Mapping[str, Any]) -> Copy:
     meta = {key: found["metadata"].get(key) for key in ("name", "namespace", "uid", "creationTimestamp")}
     status = {key: value for key, value in found.get("status", {}).items() if key in _POD_STATUS}
     small = {"kind": "Pod", "metadata": meta, "status": status}
-    return {**_slim(found), _OWNER: installation_key(found), _PACKED: msgspec.json.encode(small)}
+    return {**_slim(found), _OWNER: installation_key(found), _PACKED: _packed(small)}
 
 
 def unpacked(copy: Copy) -> dict[str, Any]:
     """Return the object."""
-    found: dict[str, Any] = msgspec.json.decode(copy[_PACKED])
+    found: dict[str, Any] = msgspec.json.decode(zlib.decompress(copy[_PACKED]))
     return found
 
 
@@ -52,15 +57,25 @@ def owner(copy: Copy) -> InstallationKey | None:
 
 
 def ids(copy: Copy) -> frozenset[str]:
-    """Return the ids of installations whose child it may be: that in its name, else that of its labels."""
-    named = frozenset(part for part in copy["metadata"]["name"].split("-") if _ID.fullmatch(part))
+    """Return the ids of installations whose child it may be: that in its name, else that of its labels; of a pod, that of its labels."""
+    parts = copy["metadata"]["name"].removeprefix(_CONNECTION).split("-") if copy["kind"] != "Pod" else ()
+    named = frozenset(part for part in parts if _ID.fullmatch(part))
     labelled = owner(copy)
     return named or (frozenset({names.installation_id(*labelled)}) if labelled else frozenset())
+
+
+def rolls(copy: Copy) -> bool:
+    """Tell whether it is a Deployment on its way to a revision."""
+    return _ROLLS in copy
 
 
 def is_ours(copy: Copy) -> bool:
     """Tell whether the operator made it."""
     return _PACKED in copy
+
+
+def _packed(found: Mapping[str, Any]) -> bytes:
+    return zlib.compress(msgspec.json.encode(found), 1)
 
 
 def _was_applied(found: Mapping[str, Any]) -> bool:

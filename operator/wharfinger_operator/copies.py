@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -30,11 +31,13 @@ from wharfinger_cluster.resource import (
 )
 from wharfinger_crds import names
 from wharfinger_crds.settings import Namespaces
-from wharfinger_operator.child_copy import Copy, ids, is_ours, owner, packed_child, packed_pod, unpacked
+from wharfinger_operator.child_copy import Copy, ids, is_ours, owner, packed_child, packed_pod, rolls, unpacked
 from wharfinger_operator.plan.identity import InstallationKey
 from wharfinger_operator.world import DnsPeer, Stored
 
 CHILD_RESOURCES: Final = (DEPLOYMENT, SERVICE, NETWORK_POLICY, SERVICE_ACCOUNT, SECRET)
+PAGE: Final = 100
+"""Children a request when listing: all kinds are listed at the same time, and a page of Deployments takes forty kilobytes each."""
 MANAGED: Final = f"{names.MANAGED_BY}={names.MANAGER}"
 USABLE: Final = f"{names.USABLE}=true"
 OnChange = Callable[[Resource, Object], None]
@@ -58,6 +61,8 @@ class Copies:
         self, cluster: Cluster, spaces: Namespaces, on_change: OnChange, on_child: OnChild, on_settings: Callable[[Object], None]
     ) -> None:
         self._by_id: dict[str, dict[str, Copy]] = {}
+        self._rolling: dict[str, int] = {}
+        """By id, what rolls: a Deployment that is on its way, and a reconciliation that is about to send it there."""
         self._on_child = on_child
         self._stored: Mapping[str, Stored] | None = None
 
@@ -65,7 +70,9 @@ class Copies:
             return lambda _, old, new: on_change(resource, new or old or {})
 
         def children(resource: Resource, scope: Scope, transform: Transform = packed_child) -> Informer:
-            return Informer(cluster, resource, scope, on_change=self._child_changed, transform=transform)
+            informer = Informer(cluster, resource, scope, on_change=self._child_changed, transform=transform)
+            informer.page = PAGE
+            return informer
 
         def tools_changed(_: ChangeType, old: Object | None, new: Object | None) -> None:
             self._stored = None
@@ -121,6 +128,26 @@ class Copies:
             informer.take(written)
             self._index(before, informer.get(*where))
 
+    def rolling(self) -> Iterable[str]:
+        """Return the ids of installations whose server is on its way to a revision, or about to be."""
+        return self._rolling.keys()
+
+    @contextmanager
+    def rolls(self, namespace: str, name: str, *, rolls: bool) -> Iterator[None]:
+        """Count a server as rolling while its changes are being made: nothing else would show it before they are."""
+        each = names.installation_id(namespace, name)
+        self._count(each, 1 if rolls else 0)
+        try:
+            yield
+        finally:
+            self._count(each, -1 if rolls else 0)
+
+    def _count(self, each: str, change: int) -> None:
+        if found := self._rolling.get(each, 0) + change:
+            self._rolling[each] = found
+        else:
+            self._rolling.pop(each, None)
+
     def _of(self, namespace: str, name: str) -> Iterator[Copy]:
         yield from self._by_id.get(names.installation_id(namespace, name), {}).values()
 
@@ -135,6 +162,7 @@ class Copies:
             if copy is None:
                 continue
             for each in ids(copy):
+                self._count(each, (1 if present else -1) if rolls(copy) else 0)
                 children = self._by_id.setdefault(each, {})
                 if present:
                     children[copy["metadata"]["uid"]] = copy

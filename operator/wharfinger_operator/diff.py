@@ -98,9 +98,13 @@ def added(desired: Mapping[str, Any], live: Manifest) -> tuple[str, ...]:
 
 
 def _added(live: object, desired: object, path: str, filled_in: frozenset[str]) -> list[str]:
+    if live == desired:
+        return []
     if isinstance(desired, list) and isinstance(live, list):
+        if len(live) > len(desired):
+            return [f"{path}[]"]
         return [extra for a, b in zip(live, desired, strict=False) for extra in _added(a, b, f"{path}[]", filled_in)]
-    if not isinstance(desired, Mapping) or not isinstance(live, Mapping):
+    if not isinstance(desired, dict) or not isinstance(live, dict):
         return []
     extra = [f"{path}.{key}" for key in live.keys() - desired.keys() if f"{path}.{key}" not in filled_in]
     for key in live.keys() & desired.keys():
@@ -116,8 +120,10 @@ def _replacement(desired: dict[str, Any], live: Manifest) -> dict[str, Any]:
 
 
 def _covers(live: object, desired: object) -> bool:
-    if isinstance(desired, Mapping):
-        return isinstance(live, Mapping) and all(key in live and _covers(live[key], value) for key, value in desired.items())
+    if live == desired:
+        return True
+    if isinstance(desired, dict):
+        return isinstance(live, dict) and all(key in live and _covers(live[key], value) for key, value in desired.items())
     if isinstance(desired, list):
         return isinstance(live, list) and len(live) == len(desired) and all(_covers(a, b) for a, b in zip(live, desired, strict=True))
-    return live == desired
+    return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -155,4 +156,5 @@ class Discoverer:
         except Exception:  # noqa: BLE001 - a server's answer that we cannot digest must not end the asking
             _log.exception("asking the server of %s/%s failed", question.connection.namespace, question.connection.name)
             return Discovery(asked, reason=c.DISCOVERY_FAILED, message="the server's answer could not be read: see the operator's log")
-        return Discovery(asked, answer.definitions, answer.server)
+        # Installations of one entry mostly have the same definitions, which can be a megabyte: they are kept once.
+        return Discovery(asked, sys.intern(answer.definitions), answer.server)

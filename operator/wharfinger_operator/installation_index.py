@@ -31,6 +31,10 @@ class InstallationIndex:
         """Return those that name an entry."""
         return self._of("entry", name)
 
+    def count_of_entry(self, name: str) -> int:
+        """Return how many name an entry."""
+        return len(self._found.get(("entry", name), {}))
+
     def of_environment(self, name: str) -> tuple[Installation, ...]:
         """Return those whose status says that they run in an environment."""
         return self._of("environment", name)

@@ -19,6 +19,7 @@ from wharfinger_crds.token import Token
 from wharfinger_operator.copies import Copies
 from wharfinger_operator.diff import key_of
 from wharfinger_operator.own_objects import OwnObjects
+from wharfinger_operator.plan.rollout import is_behind
 from wharfinger_operator.pod_fact import pod_fact
 from wharfinger_operator.world import Discovery, EntryWorld, EnvironmentWorld, GatewayWorld, InstallationWorld, TokenWorld
 
@@ -36,13 +37,15 @@ class Observer:
     def installation(self, namespace: str, name: str, discovery: Discovery | None) -> InstallationWorld:
         """Return the world of an installation, also of one that is gone."""
         installation: Installation | None = self.own.get(INSTALLATION, name, namespace)
+        entry: RegistryEntry | None = self.own.get(REGISTRY_ENTRY, installation.spec.entry_ref.name) if installation else None
+        behind = entry.metadata.name if entry and is_behind(entry, installation) else None
         tenant = self.copies.namespace(namespace)
         return InstallationWorld(
             namespace=namespace,
             name=name,
             installation=installation,
             settings=self.settings,
-            entry=self.own.get(REGISTRY_ENTRY, installation.spec.entry_ref.name) if installation else None,
+            entry=entry,
             environments={env.metadata.name: env for env in self._environments()},
             grants=self._grants(namespace),
             namespace_labels=tenant["metadata"].get("labels", {}) if tenant else {},
@@ -51,6 +54,8 @@ class Observer:
             dns=self.copies.dns(),
             owned=self.copies.children(namespace, name),
             strangers=frozenset(key_of(stranger) for stranger in self.copies.strangers(namespace, name)),
+            siblings=self.own.index.count_of_entry(behind) if behind else 0,
+            rolling=self._rolling(behind) if behind else 0,
             pods=tuple(pod_fact(pod) for pod in sorted(self.copies.pods(namespace, name), key=_age)),
             discovery=discovery,
             stored=self.copies.stored(),
@@ -91,6 +96,10 @@ class Observer:
     def gateways(self) -> tuple[Gateway, ...]:
         """Return the gateways of every namespace."""
         return tuple(self.own.all(GATEWAY).values())
+
+    def _rolling(self, entry: str) -> int:
+        found = (i for each in self.copies.rolling() for i in self.own.index.of_id(each))
+        return sum(1 for i in found if i.spec.entry_ref.name == entry)
 
     def _secrets(self, installation: Installation) -> dict[str, Mapping[str, bytes]]:
         named = {source.secret_key_ref.name for source in installation.spec.values_from}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
-from typing import Final
+from typing import Final, TypeVar
 
+from wharfinger_cluster.backoff import delay
 from wharfinger_cluster.client import Cluster
+from wharfinger_cluster.errors import Gone, Unreachable
 from wharfinger_cluster.events import EventRecorder
 from wharfinger_cluster.login import Login
 from wharfinger_cluster.resource import CONFIG_MAP, NAMESPACE, SECRET, SERVICE, Object, Resource, Scope
@@ -35,7 +38,9 @@ from wharfinger_operator.triggers import Key
 RECONCILED: Final = (REGISTRY_ENTRY, ENVIRONMENT, INSTALLATION, GATEWAY, TOKEN)
 GATHER: Final = 0.5
 """Seconds in which changes of installations are gathered before what only counts or lists them is looked at again."""
+RETRY_BASE, RETRY_CAP = 0.5, 10.0
 SWEEP: Final = Key("Sweep", "", "")
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -56,14 +61,17 @@ class Operator:
         self._asker = ServerAsker(version("wharfinger"))
         self._discoverer = Discoverer(self._asker.ask, lambda namespace, name: self.queue.add(triggers.key(INSTALLATION, namespace, name)))
         self._recorder = EventRecorder(cluster, f"{names.GROUP}/operator", configuration.identity)
-        self._reconciler = Reconciler(cluster, self._observer, self._discoverer, self._recorder)
+        self._reconciler = Reconciler(cluster, self._observer, self._discoverer, self._recorder, self.queue.add)
 
     async def run(self) -> None:
-        """Work until stopped: copies first, since nothing may be decided on half of the truth. Raises ClusterError at the start only."""
-        self._observer.root_key = await ensure_root_key(self._cluster, self._observer.settings.namespaces.system)
+        """Work until stopped: copies first, since nothing may be decided on half of the truth.
+
+        An API server that cannot be asked is waited for. Raises another ClusterError at the start only.
+        """
+        self._observer.root_key = await _patiently(lambda: ensure_root_key(self._cluster, self._observer.settings.namespaces.system))
         background = [asyncio.create_task(informer.run()) for informer in self._copies.informers]
         try:
-            await self._own.load()
+            await _patiently(self._own.load)
             await self._copies.synced()
             background += [asyncio.create_task(self._own.keep()), asyncio.create_task(self._recorder.run())]
             self._telemetry.watch(self.queue, self._copies.informers)
@@ -153,6 +161,17 @@ class Operator:
         elif settings != self._observer.settings:
             self._observer.settings = settings
             self._everything()
+
+
+async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
+    failures = 0
+    while True:
+        try:
+            return await work()
+        except (Unreachable, Gone) as error:
+            failures += 1
+            _log.warning("%s; trying again", error)
+            await asyncio.sleep(delay(failures, RETRY_BASE, RETRY_CAP))
 
 
 async def settings_of(cluster: Cluster, namespace: str) -> Settings:

@@ -23,7 +23,8 @@ async def test_an_installation_becomes_a_workload_and_a_connection(platform: Pla
     await until(lambda: _has(platform, STDIO_CHILDREN))
     ready = await until(lambda: platform.ready(INSTALLATION, "time"))
 
-    assert (ready["status"], ready["reason"]) == ("False", "Progressing")
+    # Without a node, the scheduler may have spoken already.
+    assert (ready["status"], ready["reason"]) in {("False", "Progressing"), ("False", "Unschedulable")}
 
     async def environment_is_ready() -> bool:
         return (await platform.ready(ENVIRONMENT, f"env-{platform.mark}")).get("status") == "True"
@@ -31,6 +32,7 @@ async def test_an_installation_becomes_a_workload_and_a_connection(platform: Pla
     await until(environment_is_ready)
 
 
+@pytest.mark.requirement("INS-8")
 async def test_deleting_an_installation_removes_all_that_it_caused_in_every_namespace(
     platform: Platform, operator: OperatorProcess
 ) -> None:
@@ -42,6 +44,7 @@ async def test_deleting_an_installation_removes_all_that_it_caused_in_every_name
     await until(lambda: _has(platform, []))
 
 
+@pytest.mark.requirement("INS-8")
 async def test_what_was_deleted_while_the_operator_was_away_is_cleaned_when_it_is_back(platform: Platform) -> None:
     first = await platform.operator()
     await platform.install()
