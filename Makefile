@@ -6,7 +6,7 @@ IMAGES := $(addprefix localhost/,wharfinger:dev wharfinger-server-base:dev wharf
 export PYTHONPATH := tests:tests/local:tests/support
 .DEFAULT_GOAL := help
 
-.PHONY: help setup check test bench demo demo-down cluster cluster-down cluster-status images crds golden lock clean
+.PHONY: help setup check test bench bench-operator demo demo-down cluster cluster-down cluster-status images crds golden lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ test: check ## everything: pure, API, node and wire tests; builds what is missin
 
 bench: setup ## measure, and write tests/bench/RESULTS.md
 	@$(PYTHON) -m bench
+
+bench-operator: setup ## measure the operator with 500, 1000 and 2000 installations
+	@$(PYTHON) -m bench.installations
 
 demo: setup ## a cluster, the platform, two servers, a client that calls both
 	@$(PYTHON) -m quickstart up

@@ -5,6 +5,7 @@ Invariants:
   again meanwhile is two changes.
 * The copy is never emptied by a failure: only a complete list or a DELETED event removes an object.
 * `run` ends by cancellation only. A failure is kept in `problem`, and tried again after 0.5 to 30 seconds.
+* What a write returned may be taken in at once; nothing older overrides it, be it an event on its way or a list taken before.
 * The store is changed before `on_change` is told, and `on_change` is told in the order of the API server.
 """
 
@@ -71,6 +72,8 @@ class Informer:
         self._store: dict[Key, Object] = {}
         self._version = ""
         self._heard = False
+        self._written: dict[Key, int] = {}
+        """Resource versions of what was taken in from writes and not yet seen in a list or an event."""
 
     @property
     def store(self) -> Mapping[Key, Object]:
@@ -80,6 +83,14 @@ class Informer:
     def get(self, name: str, namespace: str = "") -> Object | None:
         """Return the copy of one object."""
         return self._store.get((namespace, name))
+
+    def take(self, written: Object) -> None:
+        """Take in what a write returned, so that the next look does not see the time before; `on_change` is not told."""
+        key, version = _key(written), int(written["metadata"]["resourceVersion"])
+        known = self._store.get(key)
+        if known is None or int(known["metadata"]["resourceVersion"]) < version:
+            self._store[key] = self._transform(written)
+            self._written[key] = version
 
     async def run(self) -> None:
         """Keep the copy true until cancelled."""
@@ -114,9 +125,13 @@ class Informer:
             self.last_contact = time.monotonic()
             version = page.resource_version
             for item in page.items:
-                seen.add(self._put(item))
+                seen.add(_key(item))
+                if not self._is_older(item):
+                    self._put(item)
         for key in self._store.keys() - seen:
-            self._remove(key)
+            if self._written.get(key, 0) <= int(version):
+                self._remove(key)
+        self._written = {key: written for key, written in self._written.items() if written > int(version)}
         self._version = version
         self.synced.set()
 
@@ -136,11 +151,17 @@ class Informer:
                     self._version = ""
 
     def _take(self, event: WatchEvent) -> None:
-        if event.type == "DELETED":
-            self._remove(_key(event.object))
-        elif event.type != "BOOKMARK":
-            self._put(event.object)
+        if event.type != "BOOKMARK" and not self._is_older(event.object):
+            self._written.pop(_key(event.object), None)
+            if event.type == "DELETED":
+                self._remove(_key(event.object))
+            else:
+                self._put(event.object)
         self._version = event.object["metadata"]["resourceVersion"]
+
+    def _is_older(self, found: Object) -> bool:
+        written = self._written.get(_key(found))
+        return written is not None and int(found["metadata"]["resourceVersion"]) < written
 
     def _put(self, found: Object) -> Key:
         key = _key(found)

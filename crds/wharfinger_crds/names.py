@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from typing import Final
 
@@ -66,6 +67,7 @@ def short_hash(*parts: str, length: int = 10) -> str:
     return base64.b32encode(digest).decode().lower()[:length]
 
 
+@functools.lru_cache(maxsize=8192)
 def installation_id(namespace: str, name: str) -> str:
     """Return the id label's value of an installation."""
     return short_hash("installation", namespace, name)

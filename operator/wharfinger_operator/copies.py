@@ -1,17 +1,20 @@
 """Copies of everything that is not of our kinds but decides: children, opted-in Secrets, namespaces, tool definitions, DNS.
 
-Only what is needed is kept: labelled objects in the namespaces of the platform settings, and of tool definitions only names.
+Only what is needed is kept: our objects in the namespaces of the platform settings, and of tool definitions only names. In server
+namespaces no label chooses, so that a child stays in sight whose labels somebody took off.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Final
 
 from wharfinger_cluster.client import Cluster
-from wharfinger_cluster.informer import ChangeType, Informer
+from wharfinger_cluster.informer import ChangeType, Informer, Transform
 from wharfinger_cluster.informer import OnChange as InformerChange
 from wharfinger_cluster.resource import (
     CONFIG_MAP,
@@ -29,13 +32,18 @@ from wharfinger_cluster.resource import (
 from wharfinger_crds import names
 from wharfinger_crds.settings import Namespaces
 from wharfinger_crds.tool_definitions import read_definitions, tool_digests
-from wharfinger_operator.plan.identity import InstallationKey, installation_key
+from wharfinger_operator.child_copy import Copy, ids, is_ours, owner, packed_child, packed_pod, rolls, unpacked
+from wharfinger_operator.plan.identity import InstallationKey
 from wharfinger_operator.world import DnsPeer, Stored
 
 CHILD_RESOURCES: Final = (DEPLOYMENT, SERVICE, NETWORK_POLICY, SERVICE_ACCOUNT, SECRET)
+PAGE: Final = 100
+"""Children a request when listing: all kinds are listed at the same time, and a page of Deployments takes forty kilobytes each."""
 MANAGED: Final = f"{names.MANAGED_BY}={names.MANAGER}"
 USABLE: Final = f"{names.USABLE}=true"
 OnChange = Callable[[Resource, Object], None]
+OnChild = Callable[[frozenset[str], InstallationKey | None], None]
+"""Called with the ids of the installations whose child changed, and the installation that its labels name."""
 
 
 def tool_names(found: Object) -> Object:
@@ -50,25 +58,31 @@ def tool_names(found: Object) -> Object:
 class Copies:
     """The informers, and questions to them."""
 
-    def __init__(self, cluster: Cluster, spaces: Namespaces, on_change: OnChange, on_settings: Callable[[Object], None]) -> None:
-        self._by_installation: dict[InstallationKey, dict[str, Object]] = {}
+    def __init__(
+        self, cluster: Cluster, spaces: Namespaces, on_change: OnChange, on_child: OnChild, on_settings: Callable[[Object], None]
+    ) -> None:
+        self._by_id: dict[str, dict[str, Copy]] = {}
+        self._rolling: dict[str, int] = {}
+        """By id, what rolls: a Deployment that is on its way, and a reconciliation that is about to send it there."""
+        self._on_child = on_child
+        self._stored: Mapping[str, Stored] | None = None
 
         def changed(resource: Resource) -> InformerChange:
             return lambda _, old, new: on_change(resource, new or old or {})
 
-        def indexed(resource: Resource) -> InformerChange:
-            def take(_: ChangeType, old: Object | None, new: Object | None) -> None:
-                self._index(old, new)
-                on_change(resource, new or old or {})
+        def children(resource: Resource, scope: Scope, transform: Transform = packed_child) -> Informer:
+            informer = Informer(cluster, resource, scope, on_change=self._child_changed, transform=transform)
+            informer.page = PAGE
+            return informer
 
-            return take
+        def tools_changed(_: ChangeType, old: Object | None, new: Object | None) -> None:
+            self._stored = None
+            on_change(CONFIG_MAP, new or old or {})
 
-        managed = [Scope(ns, labels=MANAGED) for ns in spaces.servers]
-        self._children = [
-            Informer(cluster, resource, scope, on_change=indexed(resource)) for scope in managed for resource in (*CHILD_RESOURCES, POD)
-        ]
+        self._children = {(r.kind, ns): children(r, Scope(ns)) for ns in spaces.servers for r in CHILD_RESOURCES}
         connections = Scope(spaces.system, labels=f"{MANAGED},{names.PART}=connection")
-        self._children.append(Informer(cluster, SECRET, connections, on_change=indexed(SECRET)))
+        self._children[SECRET.kind, spaces.system] = children(SECRET, connections)
+        self._pods = [children(POD, Scope(ns, labels=MANAGED), packed_pod) for ns in spaces.servers]
         self._secrets = {
             ns: Informer(cluster, SECRET, Scope(ns, labels=USABLE), on_change=changed(SECRET))
             for ns in dict.fromkeys((*spaces.tenants, spaces.catalog))
@@ -76,7 +90,7 @@ class Copies:
         self._catalog = spaces.catalog
         self._config_maps = Informer(cluster, CONFIG_MAP, Scope(spaces.catalog, labels=USABLE), on_change=changed(CONFIG_MAP))
         definitions = Scope(spaces.system, labels=f"{MANAGED},{names.PART}=tools")
-        self._tools = Informer(cluster, CONFIG_MAP, definitions, on_change=changed(CONFIG_MAP), transform=tool_names)
+        self._tools = Informer(cluster, CONFIG_MAP, definitions, on_change=tools_changed, transform=tool_names)
         self._namespaces = Informer(cluster, NAMESPACE, on_change=changed(NAMESPACE))
         self._dns = Informer(cluster, SERVICE, Scope("kube-system", fields="metadata.name=kube-dns"), on_change=changed(SERVICE))
         settings = Scope(spaces.system, fields=f"metadata.name={names.SETTINGS_CONFIGMAP}")
@@ -85,7 +99,8 @@ class Copies:
     @property
     def informers(self) -> tuple[Informer, ...]:
         """All of them."""
-        return (*self._children, *self._secrets.values(), self._config_maps, self._tools, self._namespaces, self._dns, self._settings)
+        own, named = (*self._children.values(), *self._pods), (*self._secrets.values(), self._config_maps)
+        return (*own, *named, self._tools, self._namespaces, self._dns, self._settings)
 
     async def synced(self) -> None:
         """Wait until every copy has been complete once."""
@@ -93,33 +108,81 @@ class Copies:
 
     def children(self, namespace: str, name: str) -> tuple[Object, ...]:
         """Return the children of an installation, in every namespace."""
-        return tuple(o for o in self._by_installation.get((namespace, name), {}).values() if o["kind"] != "Pod")
+        return tuple(unpacked(copy) for copy in self._of(namespace, name) if is_ours(copy) and copy["kind"] != "Pod")
+
+    def strangers(self, namespace: str, name: str) -> tuple[Object, ...]:
+        """Return what stands beside the children of an installation and was not made by the operator; without its contents."""
+        return tuple(copy for copy in self._of(namespace, name) if not is_ours(copy))
 
     def pods(self, namespace: str, name: str) -> tuple[Object, ...]:
         """Return the pods of an installation."""
-        return tuple(o for o in self._by_installation.get((namespace, name), {}).values() if o["kind"] == "Pod")
+        return tuple(unpacked(copy) for copy in self._of(namespace, name) if copy["kind"] == "Pod")
 
-    def _index(self, old: Object | None, new: Object | None) -> None:
-        for found, present in ((old, False), (new, True)):
-            if found is None or (key := installation_key(found)) is None:
+    def sees_all(self, kind: str, namespace: str) -> bool:
+        """Tell whether an object of that kind and namespace that has no copy is not there."""
+        informer = self._children.get((kind, namespace))
+        return informer is not None and not informer.scope.labels and informer.problem is None
+
+    def took(self, written: Object) -> None:
+        """Take in what a write returned, so that the next look does not see the time before; nobody is told."""
+        informer = self._children.get((written["kind"], written["metadata"]["namespace"]))
+        if informer is not None:
+            where = (written["metadata"]["name"], written["metadata"]["namespace"])
+            before = informer.get(*where)
+            informer.take(written)
+            self._index(before, informer.get(*where))
+
+    def rolling(self) -> Iterable[str]:
+        """Return the ids of installations whose server is on its way to a revision, or about to be."""
+        return self._rolling.keys()
+
+    @contextmanager
+    def rolls(self, namespace: str, name: str, *, rolls: bool) -> Iterator[None]:
+        """Count a server as rolling while its changes are being made: nothing else would show it before they are."""
+        each = names.installation_id(namespace, name)
+        self._count(each, 1 if rolls else 0)
+        try:
+            yield
+        finally:
+            self._count(each, -1 if rolls else 0)
+
+    def _count(self, each: str, change: int) -> None:
+        if found := self._rolling.get(each, 0) + change:
+            self._rolling[each] = found
+        else:
+            self._rolling.pop(each, None)
+
+    def _of(self, namespace: str, name: str) -> Iterator[Copy]:
+        yield from self._by_id.get(names.installation_id(namespace, name), {}).values()
+
+    def _child_changed(self, _: ChangeType, old: Copy | None, new: Copy | None) -> None:
+        self._index(old, new)
+        found = [copy for copy in (old, new) if copy is not None]
+        for copy in found:
+            self._on_child(ids(copy), owner(copy))
+
+    def _index(self, old: Copy | None, new: Copy | None) -> None:
+        for copy, present in ((old, False), (new, True)):
+            if copy is None:
                 continue
-            children = self._by_installation.setdefault(key, {})
-            children.pop(found["metadata"]["uid"], None)
-            if present:
-                children[found["metadata"]["uid"]] = found
-            if not children:
-                del self._by_installation[key]
+            for each in ids(copy):
+                self._count(each, (1 if present else -1) if rolls(copy) else 0)
+                children = self._by_id.setdefault(each, {})
+                if present:
+                    children[copy["metadata"]["uid"]] = copy
+                else:
+                    children.pop(copy["metadata"]["uid"], None)
+                if not children:
+                    del self._by_id[each]
 
-    def secrets(self, namespace: str) -> Iterator[Object]:
-        """Yield the opted-in Secrets of a tenant namespace; never one that the operator made."""
-        if namespace in self._secrets:
-            yield from (found for found in self._secrets[namespace].store.values() if not _is_ours(found))
+    def secret(self, namespace: str, name: str) -> Object | None:
+        """Return an opted-in Secret of a tenant namespace; never one that the operator made."""
+        return _foreign(self._secrets[namespace].get(name, namespace)) if namespace in self._secrets else None
 
     def in_catalog(self, kind: str, name: str) -> Object | None:
         """Return an opted-in Secret or ConfigMap of the catalog namespace; never one that the operator made."""
         informer = self._secrets[self._catalog] if kind == "Secret" else self._config_maps
-        found = informer.get(name, self._catalog)
-        return None if found is None or _is_ours(found) else found
+        return _foreign(informer.get(name, self._catalog))
 
     def is_tenant(self, namespace: str) -> bool:
         """Tell whether the namespace is one whose Secrets are watched."""
@@ -129,9 +192,11 @@ class Copies:
         """Return a Namespace."""
         return self._namespaces.get(name)
 
-    def stored(self) -> dict[str, Stored]:
+    def stored(self) -> Mapping[str, Stored]:
         """Return the stored tool definitions by the name of their ConfigMap."""
-        return {key[1]: o["stored"] for key, o in self._tools.store.items()}
+        if self._stored is None:
+            self._stored = MappingProxyType({key[1]: o["stored"] for key, o in self._tools.store.items()})
+        return self._stored
 
     def dns(self) -> DnsPeer:
         """Return how pods reach the cluster's DNS."""
@@ -139,9 +204,9 @@ class Copies:
         return dns_peer(service) if service else DnsPeer()
 
 
-def _is_ours(found: Object) -> bool:
-    labels: Mapping[str, str] = found["metadata"].get("labels", {})
-    return labels.get(names.MANAGED_BY) == names.MANAGER
+def _foreign(found: Object | None) -> Object | None:
+    ours = found is not None and found["metadata"].get("labels", {}).get(names.MANAGED_BY) == names.MANAGER
+    return None if ours else found
 
 
 def dns_peer(service: Mapping[str, Any]) -> DnsPeer:

@@ -115,6 +115,8 @@ def added(desired: Mapping[str, Any], live: Manifest) -> tuple[str, ...]:
 
 
 def _added(live: object, desired: object, path: str, kind: str) -> list[str]:
+    if live == desired:
+        return []
     if isinstance(desired, list) and isinstance(live, list):
         extra = [f"{path}[{len(desired)}]"] if len(live) > len(desired) else []
         return [*extra, *(below for a, b in zip(live, desired, strict=False) for below in _added(a, b, f"{path}[]", kind))]
@@ -137,6 +139,8 @@ def missing(desired: Mapping[str, Any], live: Manifest) -> tuple[str, ...]:
 
 
 def _missing(live: object, desired: object, path: str) -> Iterator[str]:
+    if live == desired:
+        return
     if isinstance(desired, Mapping) and isinstance(live, Mapping):
         for key, value in desired.items():
             below = f"{path}.{key}" if path else key

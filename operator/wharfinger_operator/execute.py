@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.errors import Conflict, Forbidden, Invalid, NotFound
@@ -10,28 +11,36 @@ from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, 
 from wharfinger_crds import conditions as c
 from wharfinger_crds import names
 from wharfinger_operator.admission import Admission
-from wharfinger_operator.diff import Changes, Key, key_of
+from wharfinger_operator.diff import APPLIED, Changes, Key, key_of
 from wharfinger_operator.world import Manifest
 
 RESOURCES: Final[dict[str, Resource]] = {r.kind: r for r in (CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, SECRET, SERVICE, SERVICE_ACCOUNT)}
 
 
-async def execute(cluster: Cluster, changes: Changes, known: frozenset[Key], admission: Admission) -> c.Finding | None:
+async def execute(
+    cluster: Cluster,
+    changes: Changes,
+    is_foreign: Callable[[Key], bool | None],
+    admission: Admission,
+    took: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> c.Finding | None:
     """Apply and delete in order; return why it stopped (Accepted=False), or None.
 
-    `known` are objects that are ours. For every other one the API server is asked first: what somebody else made is never
-    taken over. Raises Unreachable, which means: again, later.
+    What somebody else made is never taken over: where `is_foreign` does not know (None), the API server is asked first.
+    `took` is given what each write returned. Raises ClusterError, which means: again, later.
     """
     for found in changes.remake:
         await _delete(cluster, found)
     for manifest in (*changes.replace, *changes.apply):
         where = "/".join(key_of(manifest))
         try:
-            if key_of(manifest) not in known and await _is_foreign(cluster, manifest):
+            foreign = is_foreign(key_of(manifest))
+            if await _is_foreign(cluster, manifest) if foreign is None else foreign:
                 return c.false(c.ACCEPTED, c.CONFLICT, f"{where} exists and is not ours: delete or rename it")
             replaced = manifest in changes.replace
             answer = await (cluster.replace if replaced else cluster.apply)(RESOURCES[manifest["kind"]], manifest)
             admission.learn(manifest, answer, replaced=replaced)
+            took(answer)
         except Invalid as error:
             return c.false(c.ACCEPTED, c.INVALID, f"the API server refuses {where}: {error}")
         except Forbidden as error:
@@ -48,6 +57,8 @@ async def _is_foreign(cluster: Cluster, manifest: Manifest) -> bool:
         found = await cluster.get(RESOURCES[manifest["kind"]], meta["name"], meta["namespace"])
     except NotFound:
         return False
+    if APPLIED in found["metadata"].get("annotations", {}):
+        return False  # ours, although somebody took its labels off
     have, ours = found["metadata"].get("labels", {}), meta["labels"]
     return any(have.get(label) != ours.get(label) for label in (names.MANAGED_BY, names.INSTALLATION_NAMESPACE, names.INSTALLATION_NAME))
 

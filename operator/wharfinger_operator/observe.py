@@ -17,8 +17,10 @@ from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings
 from wharfinger_crds.token import Token
 from wharfinger_operator.copies import Copies
+from wharfinger_operator.diff import key_of
 from wharfinger_operator.own_objects import OwnObjects
 from wharfinger_operator.plan.catalog import named_in_catalog
+from wharfinger_operator.plan.rollout import is_behind
 from wharfinger_operator.pod_fact import pod_fact
 from wharfinger_operator.world import (
     Catalog,
@@ -47,6 +49,7 @@ class Observer:
         """Return the world of an installation, also of one that is gone."""
         installation: Installation | None = self.own.get(INSTALLATION, name, namespace)
         entry: RegistryEntry | None = self.own.get(REGISTRY_ENTRY, installation.spec.entry_ref.name) if installation else None
+        behind = entry.metadata.name if entry and is_behind(entry, installation) else None
         tenant = self.copies.namespace(namespace)
         return InstallationWorld(
             namespace=namespace,
@@ -57,11 +60,14 @@ class Observer:
             environments={env.metadata.name: env for env in self._environments()},
             grants=self._grants(namespace),
             namespace_labels=tenant["metadata"].get("labels", {}) if tenant else {},
-            secrets={secret["metadata"]["name"]: secret_data(secret) for secret in self.copies.secrets(namespace)},
+            secrets=self._secrets(installation) if installation else {},
             catalog=self._catalog(entry) if entry else Catalog(),
             root_key=self.root_key,
             dns=self.copies.dns(),
             owned=self.copies.children(namespace, name),
+            strangers=frozenset(key_of(stranger) for stranger in self.copies.strangers(namespace, name)),
+            siblings=self.own.index.count_of_entry(behind) if behind else 0,
+            rolling=self._rolling(behind) if behind else 0,
             pods=tuple(pod_fact(pod) for pod in sorted(self.copies.pods(namespace, name), key=_age)),
             symptom=symptom,
             discovery=discovery,
@@ -71,15 +77,13 @@ class Observer:
     def entry(self, name: str) -> EntryWorld | None:
         """Return the world of an entry; None where it is gone."""
         entry: RegistryEntry | None = self.own.get(REGISTRY_ENTRY, name)
-        using = tuple(i for i in self.installations() if i.spec.entry_ref.name == name)
-        return EntryWorld(entry, using, self.copies.stored()) if entry else None
+        return EntryWorld(entry, self.own.index.of_entry(name), self.copies.stored()) if entry else None
 
     def environment(self, name: str) -> EnvironmentWorld | None:
         """Return the world of an environment; None where it is gone."""
         environment: Environment | None = self.own.get(ENVIRONMENT, name)
         defaults = tuple(sorted(e.metadata.name for e in self._environments() if e.spec.default))
-        running = tuple(i for i in self.installations() if i.status.environment == name)
-        return EnvironmentWorld(environment, defaults, running, self.settings) if environment else None
+        return EnvironmentWorld(environment, defaults, self.own.index.of_environment(name), self.settings) if environment else None
 
     def gateway(self, namespace: str, name: str) -> GatewayWorld | None:
         """Return the world of a gateway; None where it is gone."""
@@ -104,6 +108,15 @@ class Observer:
     def gateways(self) -> tuple[Gateway, ...]:
         """Return the gateways of every namespace."""
         return tuple(self.own.all(GATEWAY).values())
+
+    def _rolling(self, entry: str) -> int:
+        found = (i for each in self.copies.rolling() for i in self.own.index.of_id(each))
+        return sum(1 for i in found if i.spec.entry_ref.name == entry)
+
+    def _secrets(self, installation: Installation) -> dict[str, Mapping[str, bytes]]:
+        named = {source.secret_key_ref.name for source in installation.spec.values_from}
+        found = {name: self.copies.secret(installation.metadata.namespace, name) for name in named}
+        return {name: secret_data(secret) for name, secret in found.items() if secret is not None}
 
     def _catalog(self, entry: RegistryEntry) -> Catalog:
         found = {named: self.copies.in_catalog(*named) for named in named_in_catalog(entry)}

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final, TypeVar
 
+from wharfinger_cluster.backoff import delay
 from wharfinger_cluster.client import Cluster
+from wharfinger_cluster.errors import Gone, Unreachable
 from wharfinger_cluster.events import EventRecorder
 from wharfinger_cluster.login import Login
 from wharfinger_cluster.resource import CONFIG_MAP, NAMESPACE, SERVICE, Object, Resource, Scope
 from wharfinger_cluster.workqueue import WorkQueue
 from wharfinger_crds import names
 from wharfinger_crds.base import Object as OwnObject
-from wharfinger_crds.environment import Environment
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN, Kind
 from wharfinger_crds.settings import Settings, SettingsError, read_settings
@@ -30,13 +32,19 @@ from wharfinger_operator.image_registry import ImageRegistries
 from wharfinger_operator.listen import Listeners
 from wharfinger_operator.observe import Observer
 from wharfinger_operator.own_objects import ObjectKey, OwnObjects
+from wharfinger_operator.plan.identity import InstallationKey
 from wharfinger_operator.reconcile import Reconciler
 from wharfinger_operator.root_key import ensure_root_key
 from wharfinger_operator.shell import run_kopf, shell
 from wharfinger_operator.telemetry import Telemetry
 from wharfinger_operator.triggers import Key
 
+RECONCILED: Final = (REGISTRY_ENTRY, ENVIRONMENT, INSTALLATION, GATEWAY, TOKEN)
+GATHER: Final = 0.5
+"""Seconds in which changes of installations are gathered before what only counts or lists them is looked at again."""
+RETRY_BASE, RETRY_CAP = 0.5, 10.0
 SWEEP: Final = Key("Sweep", "", "")
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -50,10 +58,9 @@ class Operator:
         self._telemetry = telemetry
         self._stop = asyncio.Event()
         self.queue: WorkQueue[Key] = WorkQueue()
-        system = settings.namespaces.system
-        scopes = {REGISTRY_ENTRY: Scope(), ENVIRONMENT: Scope(), INSTALLATION: Scope(), GATEWAY: Scope(), TOKEN: Scope(system)}
+        scopes = {**dict.fromkeys(RECONCILED, Scope()), TOKEN: Scope(settings.namespaces.system)}
         self._own = OwnObjects(cluster, scopes, self._own_changed)
-        self._copies = Copies(cluster, settings.namespaces, self._copy_changed, self._settings_changed)
+        self._copies = Copies(cluster, settings.namespaces, self._copy_changed, self._child_changed, self._settings_changed)
         self._observer = Observer(self._own, self._copies, settings, b"")
         self._asker = ServerAsker(version("wharfinger"))
         self._discoverer = Discoverer(self._asker.ask, self._look_again, Listeners(self._asker.listen))
@@ -61,19 +68,24 @@ class Operator:
         self._bridges = BridgeAsker(cluster, self._look_again)
         self._registries = ImageRegistries()
         self._images = ImageLookup(self._registries.entry_point, self._look_again)
-        self._reconciler = Reconciler(cluster, self._observer, self._discoverer, self._bridges, self._images, self._recorder)
+        self._reconciler = Reconciler(
+            cluster, self._observer, self._discoverer, self._bridges, self._images, self._recorder, self.queue.add
+        )
 
     async def run(self) -> None:
-        """Work until stopped: copies first, since nothing may be decided on half of the truth. Raises ClusterError at the start only."""
-        self._observer.root_key = await ensure_root_key(self._cluster, self._observer.settings.namespaces.system)
+        """Work until stopped: copies first, since nothing may be decided on half of the truth.
+
+        An API server that cannot be asked is waited for. Raises another ClusterError at the start only.
+        """
+        self._observer.root_key = await _patiently(lambda: ensure_root_key(self._cluster, self._observer.settings.namespaces.system))
         background = [asyncio.create_task(informer.run()) for informer in self._copies.informers]
         try:
-            await self._own.load()
+            await _patiently(self._own.load)
             await self._copies.synced()
             background += [asyncio.create_task(self._own.keep()), asyncio.create_task(self._recorder.run())]
             self._telemetry.watch(self.queue, self._copies.informers)
             self.queue.add(SWEEP)
-            registry = shell(self._login, (REGISTRY_ENTRY, ENVIRONMENT, INSTALLATION, GATEWAY, TOKEN), self._own.take)
+            registry = shell(self._login, RECONCILED, self._own.take)
             work = asyncio.create_task(self.queue.run(self._work, self._configuration.workers))
             _log.info("working")
             await run_kopf(registry, self._configuration.identity, self._stop)
@@ -103,59 +115,56 @@ class Operator:
     def _look_again(self, namespace: str, name: str) -> None:
         self.queue.add(triggers.key(INSTALLATION, namespace, name))
 
-    def _add(self, keys: frozenset[Key]) -> None:
+    def _add(self, keys: frozenset[Key], *, after: float = 0.0) -> None:
         for key in keys:
-            self.queue.add(key)
+            if after:
+                self.queue.add_after(key, after)
+            else:
+                self.queue.add(key)
 
-    def _own_changed(self, kind: Kind, key: ObjectKey, old: OwnObject | None, new: OwnObject | None) -> None:
-        installations, gateways = self._observer.installations(), self._observer.gateways()
-        versions = [found for found in (old, new) if found is not None]
-        if kind is INSTALLATION:
-            own = [found for found in versions if isinstance(found, Installation)]
-            named = {i.spec.entry_ref.name for i in own}
-            self._add(triggers.of_installation(*key, named, {i.status.environment for i in own if i.status.environment}, gateways))
-        elif kind is REGISTRY_ENTRY:
-            self._add(triggers.of_entry(key[1], installations, gateways))
-        elif kind is ENVIRONMENT:
-            self.queue.add(triggers.key(ENVIRONMENT, *key))
-            if not _same_spec(old, new):
-                self._add(triggers.of_environments((name for _, name in self._own.all(ENVIRONMENT)), installations))
-        elif kind is TOKEN:
-            hashes = {found.spec.token_hash for found in versions if isinstance(found, Token)}
-            for token_hash in hashes:
-                self._add(triggers.of_token(token_hash, self._own.all(TOKEN).values()))
-        else:
+    def _own_changed(self, kind: Kind, key: ObjectKey, old: OwnObject | None, new: OwnObject | None, ours: bool) -> None:
+        if not ours:
             self.queue.add(triggers.key(kind, *key))
+        if kind is INSTALLATION:
+            versions = [found for found in (old, new) if isinstance(found, Installation)]
+            self._add(triggers.of_installation(versions, self._observer.gateways()), after=GATHER)
+        elif kind is REGISTRY_ENTRY and triggers.is_other_spec(old, new):
+            self._add(triggers.of_entry(key[1], self._own.index.of_entry(key[1]), self._observer.gateways()))
+        elif kind is ENVIRONMENT and triggers.is_other_spec(old, new):
+            self._add(triggers.of_environments((name for _, name in self._own.all(ENVIRONMENT)), self._observer.installations()))
+        elif kind is TOKEN and not ours:
+            for token_hash in {found.spec.token_hash for found in (old, new) if isinstance(found, Token)}:
+                self._add(triggers.of_token(token_hash, self._own.all(TOKEN).values()))
 
     def _copy_changed(self, resource: Resource, found: Object) -> None:
-        meta = found.get("metadata", {})
+        meta, index = found["metadata"], self._own.index
         if resource == NAMESPACE:
-            self._add(triggers.of_namespace(meta["name"], self._observer.installations(), self._observer.gateways()))
+            self._add(triggers.of_namespace(meta["name"], index.of_namespace(meta["name"]), self._observer.gateways()))
         elif meta.get("labels", {}).get(names.USABLE) == "true":
             self._usable_changed(resource.kind, meta["namespace"], meta["name"])
         elif resource == CONFIG_MAP:
-            self._add(
-                frozenset(
-                    triggers.key(INSTALLATION, i.metadata.namespace, i.metadata.name)
-                    for i in self._observer.installations()
-                    if _names(i, meta["name"])
-                )
-            )
-            self._add(frozenset(triggers.key(GATEWAY, g.metadata.namespace, g.metadata.name) for g in self._observer.gateways()))
-        elif resource == SERVICE and meta.get("namespace") == "kube-system":
+            using = index.of_tools(meta["name"])
+            self._add(triggers.all_of(INSTALLATION, using))
+            self._add(triggers.of_installation(using, self._observer.gateways()), after=GATHER)
+        elif resource == SERVICE:
             self._everything()
-        else:
-            self._add(triggers.of_child(found))
+
+    def _child_changed(self, ids: frozenset[str], owner: InstallationKey | None) -> None:
+        for each in ids:
+            self._add(triggers.all_of(INSTALLATION, self._own.index.of_id(each)))
+        if owner is not None:
+            self.queue.add(triggers.key(INSTALLATION, *owner))
 
     def _usable_changed(self, kind: str, namespace: str, name: str) -> None:
-        installations = self._observer.installations()
+        index = self._own.index
         if kind == "Secret":
-            self._add(triggers.of_secret(namespace, name, installations))
+            self._add(triggers.all_of(INSTALLATION, index.of_secret(namespace, name)))
         if namespace == self._observer.settings.namespaces.catalog:
-            self._add(triggers.of_catalog(kind, name, self._own.all(REGISTRY_ENTRY).values(), installations))
+            for entry in triggers.entries_naming(kind, name, self._own.all(REGISTRY_ENTRY).values()):
+                self._add(triggers.all_of(INSTALLATION, index.of_entry(entry)))
 
     def _everything(self) -> None:
-        for kind in (REGISTRY_ENTRY, ENVIRONMENT, INSTALLATION, GATEWAY, TOKEN):
+        for kind in RECONCILED:
             for namespace, name in self._own.all(kind):
                 self.queue.add(triggers.key(kind, namespace, name))
 
@@ -177,12 +186,15 @@ class Operator:
             self._everything()
 
 
-def _same_spec(old: Any, new: Any) -> bool:
-    return isinstance(old, Environment) and isinstance(new, Environment) and old.spec == new.spec
-
-
-def _names(installation: Installation, config_map: str) -> bool:
-    return installation.status.tools is not None and config_map in installation.status.tools.config_maps
+async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
+    failures = 0
+    while True:
+        try:
+            return await work()
+        except (Unreachable, Gone) as error:
+            failures += 1
+            _log.warning("%s; trying again", error)
+            await asyncio.sleep(delay(failures, RETRY_BASE, RETRY_CAP))
 
 
 async def settings_of(cluster: Cluster, namespace: str) -> Settings:

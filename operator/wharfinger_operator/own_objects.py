@@ -19,10 +19,13 @@ from wharfinger_cluster.errors import ClusterError
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import Scope
 from wharfinger_crds.base import Object
-from wharfinger_crds.kinds import Kind
+from wharfinger_crds.installation import Installation
+from wharfinger_crds.kinds import INSTALLATION, Kind
+from wharfinger_operator.installation_index import InstallationIndex
 
 ObjectKey = tuple[str, str]
-OnChange = Callable[[Kind, ObjectKey, Object | None, Object | None], None]
+OnChange = Callable[[Kind, ObjectKey, Object | None, Object | None, bool], None]
+"""Called with the old object, the new one, and whether it was this program that wrote it."""
 RESYNC: Final = 600.0
 """Seconds between lists."""
 
@@ -37,6 +40,8 @@ class OwnObjects:
         self._scopes = kinds
         self._on_change = on_change
         self._store: dict[str, dict[ObjectKey, Object]] = {kind.kind: {} for kind in kinds}
+        self.index = InstallationIndex()
+        """The installations, by what they name."""
         self._unreadable: set[tuple[str, ObjectKey]] = set()
 
     def all(self, kind: Kind) -> Mapping[ObjectKey, Any]:
@@ -55,6 +60,12 @@ class OwnObjects:
         if scope.namespace is not None and key[0] != scope.namespace:
             return
         self._put(kind, key, None if event == "DELETED" else self._read(kind, key, manifest), int(meta.get("resourceVersion", "0")))
+
+    def took(self, kind: Kind, manifest: Mapping[str, Any]) -> None:
+        """Take in what a write of ours returned: the event of it may come after the next look at this object."""
+        meta = manifest["metadata"]
+        key = (meta.get("namespace", ""), meta["name"])
+        self._put(kind, key, self._read(kind, key, manifest), int(meta["resourceVersion"]), ours=True)
 
     async def load(self) -> None:
         """List every kind and replace the copy by difference. Raises ClusterError."""
@@ -91,7 +102,7 @@ class OwnObjects:
         self._unreadable.discard((kind.kind, key))
         return found
 
-    def _put(self, kind: Kind, key: ObjectKey, new: Object | None, version: int) -> None:
+    def _put(self, kind: Kind, key: ObjectKey, new: Object | None, version: int, *, ours: bool = False) -> None:
         store = self._store[kind.kind]
         old = store.get(key)
         known = int(old.metadata.resource_version or 0) if old is not None else 0
@@ -101,5 +112,7 @@ class OwnObjects:
             store.pop(key, None)
         else:
             store[key] = new
+        if kind is INSTALLATION:
+            self.index.take(*(found if isinstance(found, Installation) else None for found in (old, new)))
         if old is not None or new is not None:
-            self._on_change(kind, key, old, new)
+            self._on_change(kind, key, old, new, ours)

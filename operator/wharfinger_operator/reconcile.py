@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.errors import NotFound
@@ -21,7 +22,8 @@ from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_E
 from wharfinger_crds.registry_entry import DiscoverySettings
 from wharfinger_operator.admission import Admission
 from wharfinger_operator.ask_bridge import BridgeAsker
-from wharfinger_operator.diff import diff, key_of
+from wharfinger_operator.diff import Changes, diff, key_of
+from wharfinger_operator.diff import Key as ChildKey
 from wharfinger_operator.discover import Discoverer, Question
 from wharfinger_operator.execute import execute
 from wharfinger_operator.image_lookup import ImageLookup
@@ -30,17 +32,32 @@ from wharfinger_operator.plan.entry import entry_status
 from wharfinger_operator.plan.environment import environment_status
 from wharfinger_operator.plan.gateway import gateway_status
 from wharfinger_operator.plan.installation import InstallationPlan, plan_installation
+from wharfinger_operator.plan.rollout import is_behind, limit
 from wharfinger_operator.plan.token import token_status
 from wharfinger_operator.status import deployment_of, installation_status, workload_finding
 from wharfinger_operator.triggers import Key
-from wharfinger_operator.world import InstallationWorld
+from wharfinger_operator.world import InstallationWorld, Manifest
 
 _log = logging.getLogger(__name__)
+
+
+REFUSED: Final = 30.0
+"""Seconds after which what the API server refused is tried again: rights, policies and quotas change without an event of ours."""
+TURN: Final = 10.0
+"""Seconds after which an installation whose turn has not come is looked at again, if nothing says it earlier."""
 
 
 def rfc3339() -> str:
     """Return the time as conditions hold it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def fenced(plan: InstallationPlan, world: InstallationWorld) -> tuple[tuple[dict[str, Any], ...] | None, tuple[Manifest, ...]]:
+    """Return what to compare: everything, or the policy alone where the rest waits. Tighter rules never wait."""
+    if not plan.waits or plan.desired is None:
+        return plan.desired, world.owned
+    policies = tuple(o for o in plan.desired if o["kind"] == "NetworkPolicy")
+    return policies, tuple(o for o in world.owned if o["kind"] == "NetworkPolicy")
 
 
 @dataclass
@@ -53,14 +70,18 @@ class Reconciler:
     bridges: BridgeAsker
     images: ImageLookup
     recorder: EventRecorder
+    wake: Callable[[Key], None]
+    """Lets a key be worked on soon."""
     now: Callable[[], str] = rfc3339
     admission: Admission = field(default_factory=Admission)
+    _waiting: dict[str, dict[Key, None]] = field(default_factory=dict)
+    """Installations whose turn has not come, by entry."""
 
     async def reconcile(self, key: Key) -> float | None:
         """Work on one key; return seconds after which to look again, or None. Raises ClusterError to be tried again."""
         match key.kind:
             case INSTALLATION.kind:
-                await self.installation(key.namespace, key.name)
+                return await self.installation(key.namespace, key.name)
             case REGISTRY_ENTRY.kind:
                 await self._report(REGISTRY_ENTRY, self.observer.entry(key.name), "entry", entry_status)
             case ENVIRONMENT.kind:
@@ -71,27 +92,55 @@ class Reconciler:
                 return await self.token(key.namespace, key.name)
         return None
 
-    async def installation(self, namespace: str, name: str) -> None:
-        """Bring one installation, or what is left of it, to its desired state."""
-        world = self.observer.installation(namespace, name, self.discoverer.result(namespace, name), self.bridges.found(namespace, name))
+    async def installation(self, namespace: str, name: str) -> float | None:
+        """Bring one installation, or what is left of it, to its desired state; look again where it waits for its turn."""
+        world = self._look(namespace, name)
         if world.installation is None and (world.owned or self.discoverer.knows(namespace, name)) and await self._exists(namespace, name):
-            return
+            return None
         plan = plan_installation(world)
-        if answer := self.images.ask(namespace, name, plan.question):
+        answer = self.images.ask(namespace, name, plan.question)
+        if answer:
             world = replace(world, image=answer)
             plan = plan_installation(world)
         existing = frozenset(("ConfigMap", world.settings.namespaces.system, stored) for stored in world.stored)
-        changes = diff(plan.desired, world.owned, existing, self.admission.answers)
-        refused = await execute(self.cluster, changes, frozenset(key_of(manifest) for manifest in world.owned), self.admission)
+        changes = diff(*fenced(plan, world), existing, self.admission.answers)
+        with self.observer.copies.rolls(namespace, name, rolls=not plan.waits and is_behind(world.entry, world.installation)):
+            refused = await execute(self.cluster, changes, self._foreignness(world), self.admission, self.observer.copies.took)
+        if changes != Changes():
+            world = replace(self._look(namespace, name), image=answer)
         if said := refused or self.admission.finding(plan.desired or (), world.owned):
             plan = replace(plan, accepted=said)
-        self._ask(world, plan)
+        if not plan.waits:
+            self._ask(world, plan)
         self._ask_bridge(world)
         status = installation_status(world, plan, self.now())
         if world.installation is not None and status is not None:
             await self._write(INSTALLATION, world.installation, status)
         if world.installation is None:
             await self.sweep_definitions()
+        turn = self._turn(world, plan)
+        return turn if refused is None else REFUSED
+
+    def _look(self, namespace: str, name: str) -> InstallationWorld:
+        return self.observer.installation(namespace, name, self.discoverer.result(namespace, name), self.bridges.found(namespace, name))
+
+    def _turn(self, world: InstallationWorld, plan: InstallationPlan) -> float | None:
+        """Remember who waits; let the next ones be looked at where a server of their entry has changed."""
+        if world.installation is None:
+            return None
+        key, waiting = (
+            Key(INSTALLATION.kind, world.namespace, world.name),
+            self._waiting.setdefault(world.installation.spec.entry_ref.name, {}),
+        )
+        if plan.waits:
+            waiting[key] = None
+            return TURN * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
+        waiting.pop(key, None)
+        for following in tuple(waiting)[: limit(len(waiting))]:
+            self.wake(following)
+        if not waiting:
+            del self._waiting[world.installation.spec.entry_ref.name]
+        return None
 
     async def token(self, namespace: str, name: str) -> float | None:
         """Say whether a token counts, and look again when it ends."""
@@ -105,13 +154,22 @@ class Reconciler:
 
     async def sweep_definitions(self) -> None:
         """Delete tool definitions that no installation names any more."""
-        named = (i.status.tools.config_maps for i in self.observer.installations() if i.status.tools)
-        used = self.discoverer.definitions().union(*named)
+        used = self.observer.own.index.tools() | self.discoverer.definitions()
         for stored in sorted(set(self.observer.copies.stored()) - used):
             try:
                 await self.cluster.delete(CONFIG_MAP, stored, self.observer.settings.namespaces.system)
             except NotFound:
                 continue
+
+    def _foreignness(self, world: InstallationWorld) -> Callable[[ChildKey], bool | None]:
+        ours, copies = frozenset(key_of(manifest) for manifest in world.owned), self.observer.copies
+
+        def is_foreign(key: ChildKey) -> bool | None:
+            if key in ours or key in world.strangers:
+                return key in world.strangers
+            return False if copies.sees_all(key[0], key[1]) else None
+
+        return is_foreign
 
     async def _exists(self, namespace: str, name: str) -> bool:
         """Ask the API server before deleting what an installation caused: a copy may be stale."""
@@ -156,8 +214,7 @@ class Reconciler:
             "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
         try:
-            # Taken in at once: the event of our own write may come after the next look at this object.
-            self.observer.own.take(kind, None, await self.cluster.apply(kind_resource(kind), body, subresource="status"))
+            self.observer.own.took(kind, await self.cluster.apply(kind_resource(kind), body, subresource="status"))
         except NotFound:
             return
         self._tell(body, before, status)
@@ -165,7 +222,11 @@ class Reconciler:
     def _tell(self, manifest: dict[str, Any], before: Status, status: Status) -> None:
         ready, was = status.condition(c.READY), before.condition(c.READY)
         if ready is not None and (was is None or (was.status, was.reason) != (ready.status, ready.reason)):
-            self.recorder.record(manifest, "Normal" if ready.status == "True" else "Warning", ready.reason, ready.message or ready.reason)
+            # On its way is no event: there would be several for each start, and the condition says it.
+            if ready.reason not in {c.PROGRESSING, c.WAITING}:
+                self.recorder.record(
+                    manifest, "Normal" if ready.status == "True" else "Warning", ready.reason, ready.message or ready.reason
+                )
             _log.info(
                 "%s %s/%s: Ready=%s %s",
                 manifest["kind"],

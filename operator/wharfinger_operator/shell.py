@@ -21,6 +21,20 @@ from wharfinger_crds.kinds import Kind
 OnEvent = Callable[[Kind, str | None, dict[str, Any]], None]
 
 
+class NoDiffBase(kopf.DiffBaseStorage):
+    """Nothing to compare with: only change handlers need what an object was, and copying it took most of the time of each event."""
+
+    def build(self, **_: object) -> kopf.BodyEssence:
+        """Return an empty essence."""
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: object) -> None:
+        """Know of none."""
+
+    def store(self, **_: object) -> None:
+        """Keep none."""
+
+
 class EndlessBackoff:
     """Pauses for kopf between attempts, without an end: an outage of the API server is waited for, never died of."""
 
@@ -42,6 +56,7 @@ def shell(login: Login, kinds: Iterable[Kind], on_event: OnEvent) -> kopf.Operat
         settings.posting.enabled = False
         settings.watching.chunk_size = 500
         settings.networking.error_backoffs = EndlessBackoff()
+        settings.persistence.diffbase_storage = NoDiffBase()
         settings.persistence.finalizer = f"{names.GROUP}/finalizer"
         logging.getLogger("kopf.objects").setLevel(logging.WARNING)
 

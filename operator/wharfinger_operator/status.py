@@ -37,6 +37,10 @@ def workload_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Find
         return c.false(c.WORKLOAD_AVAILABLE, c.SUSPENDED, "suspended: spec.suspend is true")
     deployment = deployment_of(world, plan)
     status = _status(deployment)
+    if plan.waits:
+        return c.true(
+            c.WORKLOAD_AVAILABLE, c.PROGRESSING, "an edit of the entry reaches this server in its turn; the revision before it serves"
+        )
     if (
         deployment
         and status.get("observedGeneration") == deployment["metadata"].get("generation")
@@ -144,7 +148,7 @@ def installation_status(world: InstallationWorld, plan: InstallationPlan, now: s
         conditions=c.merged(before.conditions, findings, installation.metadata.generation, now),
         phase=phase_of(findings, world),
         environment=plan.environment.metadata.name if plan.environment else None,
-        entry_generation=world.entry.metadata.generation if world.entry and running else before.entry_generation,
+        entry_generation=world.entry.metadata.generation if world.entry and running and not plan.waits else before.entry_generation,
         server=world.discovery.server if world.discovery and world.discovery.server else before.server,
         tools=plan_tools(world).summary,
         workload=Workload(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from wharfinger_crds.gateway import Gateway
@@ -10,7 +10,6 @@ from wharfinger_crds.installation import Installation
 from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN, Kind
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_operator.plan.catalog import named_in_catalog
-from wharfinger_operator.plan.identity import installation_key
 
 
 class Key(NamedTuple):
@@ -26,72 +25,60 @@ def key(kind: Kind, namespace: str, name: str) -> Key:
     return Key(kind.kind, namespace, name)
 
 
+def all_of(kind: Kind, found: Iterable[Any]) -> frozenset[Key]:
+    """Return the keys of objects."""
+    return frozenset(_key_of(kind, each) for each in found)
+
+
+def is_other_spec(old: Any, new: Any) -> bool:
+    """Tell whether more than the status of an object changed; also where it came or went."""
+    return old is None or new is None or (old.metadata.uid, old.metadata.generation) != (new.metadata.uid, new.metadata.generation)
+
+
 def of_entry(name: str, installations: Iterable[Installation], gateways: Iterable[Gateway]) -> frozenset[Key]:
-    """Return what depends on an entry."""
-    by_entry = {_key_of(INSTALLATION, i) for i in installations if i.spec.entry_ref.name == name}
-    by_gateway = {_key_of(GATEWAY, g) for g in gateways if any(t.entry_ref and t.entry_ref.name == name for t in g.spec.tools)}
-    return frozenset({key(REGISTRY_ENTRY, "", name), *by_entry, *by_gateway})
+    """Return what depends on an entry: the installations that name it, and gateways."""
+    using = (g for g in gateways if any(t.entry_ref and t.entry_ref.name == name for t in g.spec.tools))
+    return all_of(INSTALLATION, installations) | all_of(GATEWAY, using)
 
 
-def of_installation(
-    namespace: str, name: str, entries: Iterable[str], environments: Iterable[str], gateways: Iterable[Gateway]
-) -> frozenset[Key]:
-    """Return what depends on an installation that names, or named, these entries and ran in these environments."""
-    named = set(entries)
-    using = {
-        _key_of(GATEWAY, g)
+def of_installation(versions: Sequence[Installation], gateways: Iterable[Gateway]) -> frozenset[Key]:
+    """Return what counts or lists installations that changed from one of these versions to another, or came, or went."""
+    entries = {i.spec.entry_ref.name for i in versions}
+    installed = {(i.metadata.namespace, i.metadata.name) for i in versions}
+    using = (
+        g
         for g in gateways
         if any(
-            (t.entry_ref and t.entry_ref.name in named)
-            or (t.installation_ref and (g.metadata.namespace, t.installation_ref.name) == (namespace, name))
+            (t.entry_ref and t.entry_ref.name in entries)
+            or (t.installation_ref and (g.metadata.namespace, t.installation_ref.name) in installed)
             for t in g.spec.tools
         )
-    }
+    )
     return frozenset({
-        key(INSTALLATION, namespace, name),
-        *(key(REGISTRY_ENTRY, "", entry) for entry in named),
-        *(key(ENVIRONMENT, "", environment) for environment in environments),
-        *using,
+        *(key(REGISTRY_ENTRY, "", entry) for entry in entries),
+        *(key(ENVIRONMENT, "", i.status.environment) for i in versions if i.status.environment),
+        *all_of(GATEWAY, using),
     })  # fmt: skip
 
 
 def of_environments(environments: Iterable[str], installations: Iterable[Installation]) -> frozenset[Key]:
     """Return what depends on the environments: a default comes or goes for everyone, so all of them and all installations."""
-    return frozenset({*(key(ENVIRONMENT, "", name) for name in environments), *(_key_of(INSTALLATION, i) for i in installations)})
+    return frozenset({*(key(ENVIRONMENT, "", name) for name in environments), *all_of(INSTALLATION, installations)})
 
 
-def of_secret(namespace: str, name: str, installations: Iterable[Installation]) -> frozenset[Key]:
-    """Return the installations that name a Secret of their namespace."""
-    return frozenset(
-        _key_of(INSTALLATION, i)
-        for i in installations
-        if i.metadata.namespace == namespace and any(f.secret_key_ref.name == name for f in i.spec.values_from)
-    )
-
-
-def of_catalog(kind: str, name: str, entries: Iterable[RegistryEntry], installations: Iterable[Installation]) -> frozenset[Key]:
-    """Return the installations of the entries that name this Secret or ConfigMap of the catalog namespace."""
-    naming = {entry.metadata.name for entry in entries if (kind, name) in named_in_catalog(entry)}
-    return frozenset(_key_of(INSTALLATION, i) for i in installations if i.spec.entry_ref.name in naming)
+def entries_naming(kind: str, name: str, entries: Iterable[RegistryEntry]) -> tuple[str, ...]:
+    """Return the names of the entries that name this Secret or ConfigMap of the catalog namespace."""
+    return tuple(entry.metadata.name for entry in entries if (kind, name) in named_in_catalog(entry))
 
 
 def of_namespace(namespace: str, installations: Iterable[Installation], gateways: Iterable[Gateway]) -> frozenset[Key]:
-    """Return what stands in a namespace whose grants may have changed."""
-    return frozenset({
-        *(_key_of(INSTALLATION, i) for i in installations if i.metadata.namespace == namespace),
-        *(_key_of(GATEWAY, g) for g in gateways if g.metadata.namespace == namespace),
-    })  # fmt: skip
+    """Return what stands in a namespace whose grants may have changed: its installations, and gateways."""
+    return all_of(INSTALLATION, installations) | all_of(GATEWAY, (g for g in gateways if g.metadata.namespace == namespace))
 
 
 def of_token(token_hash: str, tokens: Iterable[Any]) -> frozenset[Key]:
     """Return all tokens with that hash: a second one makes the first invalid."""
-    return frozenset(_key_of(TOKEN, t) for t in tokens if t.spec.token_hash == token_hash)
-
-
-def of_child(manifest: Mapping[str, Any]) -> frozenset[Key]:
-    """Return the installation whose labels a child carries."""
-    owner = installation_key(manifest)
-    return frozenset({key(INSTALLATION, *owner)}) if owner else frozenset()
+    return all_of(TOKEN, (t for t in tokens if t.spec.token_hash == token_hash))
 
 
 def _key_of(kind: Kind, found: Any) -> Key:

@@ -130,10 +130,16 @@ class InstallationWorld:
     dns: DnsPeer = DnsPeer()
     owned: tuple[Manifest, ...] = field(default=(), repr=False)
     """Children that are there, in every namespace."""
+    strangers: frozenset[tuple[str, str, str]] = frozenset()
+    """Kind, namespace and name of what is not ours and has the name of a child."""
     pods: tuple[PodFact, ...] = ()
     """Oldest first."""
     symptom: PodFact | None = None
     """What the bridge of the newest pod says, where that is not ready."""
+    siblings: int = 0
+    """Installations of the same entry, this one included; counted where the entry was edited since the server was made."""
+    rolling: int = 0
+    """How many of them are on their way to another revision."""
     discovery: Discovery | None = None
     stored: Mapping[str, Stored] = field(default_factory=dict)
     """Stored tool definitions, by the name of their ConfigMap."""

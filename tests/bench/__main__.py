@@ -3,20 +3,18 @@
 import asyncio
 import base64
 import json
-import platform
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
 import aiohttp
+from bench.results import write_section
 
 from cluster_access import Unavailable, node
 from platform_cluster import SERVERS, SYSTEM, TENANT, PlatformCluster
 from quickstart.steps import IMAGES, published_token, up
 from wharfinger_crds import names
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
 ROUNDS, CALLS, STARTS = 9, 200, 5
 RSS = "print(next(int(l.split()[1]) for l in open('/proc/1/status') if l.startswith('VmRSS')) // 1024)"
 
@@ -44,29 +42,9 @@ def main() -> int:
         ("gateway RSS, the demo's objects, idle", f"{gateway_rss} MiB", "≤ 60 MiB"),
         ("operator RSS, the demo's objects", f"{operator_rss} MiB", "≤ 80 MiB"),
     ]
-    text = _table(rows)
-    RESULTS.write_text(text)
-    print(text)
+    notes = f"Latencies are medians of {ROUNDS} interleaved rounds of {CALLS} calls each to the time server,\nwhich runs behind the stdio bridge; client and cluster share the machine."
+    print(write_section("The demo", "make bench", notes, ("what", "measured", "goal"), rows))
     return 0
-
-
-def _table(rows: list[tuple[str, str, str]]) -> str:
-    lines = "\n".join(f"| {what} | {value} | {goal} |" for what, value, goal in rows)
-    return f"""# Results
-
-Written by `make bench`; {_machine()}. Latencies are medians of {ROUNDS} interleaved rounds of {CALLS} calls each to the time server,
-which runs behind the stdio bridge; client and cluster share the machine.
-
-| what | measured | goal |
-|---|---|---|
-{lines}
-"""
-
-
-def _machine() -> str:
-    cpu = next(line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
-    cores = sum(1 for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("processor"))
-    return f"{cores} cores of {cpu}, Linux {platform.release()}, Python {platform.python_version()}"
 
 
 def _resident(cluster: PlatformCluster, program: str) -> int:

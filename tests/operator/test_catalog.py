@@ -11,7 +11,6 @@ from golden import manifests
 from manifest_world import NOW, installation_world
 from wharfinger_crds import conditions as c
 from wharfinger_crds import names
-from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_operator import triggers
 from wharfinger_operator.plan.installation import InstallationPlan, plan_installation
@@ -131,9 +130,9 @@ def test_a_value_from_a_secret_is_refused_where_everyone_could_read_it() -> None
         ("Secret", "other", 0),
     ],
 )
-def test_a_change_in_the_catalog_concerns_the_installations_of_the_entries_that_name_it(kind: str, name: str, count: int) -> None:
+def test_a_change_in_the_catalog_concerns_the_entries_that_name_it(kind: str, name: str, count: int) -> None:
     documents = {d["kind"]: d for d in manifests(CASE)}
     other = RegistryEntry.parse({"metadata": {"name": "other"}, "spec": {"title": "X", "type": "Remote", "remote": {"url": "https://a/b"}}})
-    entries, installation = [RegistryEntry.parse(documents["McpRegistryEntry"]), other], Installation.parse(documents["McpInstallation"])
+    entries = [RegistryEntry.parse(documents["McpRegistryEntry"]), other]
 
-    assert len(triggers.of_catalog(kind, name, entries, [installation])) == count
+    assert len(triggers.entries_naming(kind, name, entries)) == count

@@ -52,7 +52,7 @@ def test_an_edited_child_is_applied_again() -> None:
     assert [o["kind"] for o in diff(desired(), found).apply] == ["Deployment"]
 
 
-def test_a_list_that_grew_is_drift() -> None:
+def test_a_list_that_grew_is_replaced_since_an_apply_would_leave_what_is_not_ours() -> None:
     found = live()
     deployment = next(o for o in found if o["kind"] == "Deployment")
     deployment["spec"]["template"]["spec"]["volumes"].append({"name": "host", "hostPath": {"path": "/"}})

@@ -156,11 +156,13 @@ class FaultyProxy:
         return await self._forward(request)
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read() or None
+        accepted = {"Accept": request.headers["Accept"]} if "Accept" in request.headers else {}
         upstream = self._upstream.request(
             request.method,
             URL(f"{self._login.server}{request.raw_path}", encoded=True),
-            data=await request.read() or None,
-            headers={"Content-Type": request.content_type} if "Content-Type" in request.headers else {},
+            data=body,
+            headers={**accepted, **({"Content-Type": request.content_type} if "Content-Type" in request.headers else {})},
             timeout=aiohttp.ClientTimeout(total=None),
         )
         async with upstream as answer:

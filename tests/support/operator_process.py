@@ -100,7 +100,7 @@ class OperatorProcess:
             return await self.process.wait()
 
 
-async def start_operator(kubeconfig: str, system: str, log: Path) -> OperatorProcess:
+async def start_operator(kubeconfig: str, system: str, log: Path, *, program: str = "wharfinger_operator") -> OperatorProcess:
     """Start an operator; it may have to wait for the lease."""
     port = free_port()
     environment = {
@@ -112,7 +112,7 @@ async def start_operator(kubeconfig: str, system: str, log: Path) -> OperatorPro
     }
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "wharfinger_operator", "--kubeconfig", kubeconfig, env=environment, stdout=output, stderr=output
+            sys.executable, "-m", program, "--kubeconfig", kubeconfig, env=environment, stdout=output, stderr=output
         )
     return OperatorProcess(process, port, log)
 

@@ -7,6 +7,7 @@ Ranges: IANA special-purpose registries, and the metadata services of the clouds
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable
 from typing import Any, Final
@@ -72,12 +73,17 @@ def egress_rules(egress: Egress, dns: DnsPeer) -> list[dict[str, Any]]:
         case "DenyAll":
             outside: list[dict[str, Any]] = []
         case "AllowAll":
-            outside = [{"to": [_block(ipaddress.ip_network(world), FLOOR) for world in _WORLD]}]
+            outside = [{"to": list(_world())}]
         case "Restricted":
             outside = [_rule([_cidr(rule)], rule.ports) for rule in egress.cidrs]
     # Names are needed to reach anything that has one; a server that may reach nothing gets no DNS either, which would be a way out.
     named = bool(outside or services or egress.domains or egress.presets)
     return [*([_dns(dns)] if named else []), *services, *outside]
+
+
+@functools.cache
+def _world() -> tuple[dict[str, Any], ...]:
+    return tuple(_block(ipaddress.ip_network(world), FLOOR) for world in _WORLD)
 
 
 def _cidr(rule: CidrRule) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from wharfinger_operator.plan.identity import Identity, identity_of
 from wharfinger_operator.plan.inputs import Inputs, resolve_inputs
 from wharfinger_operator.plan.installation_checks import entry_not_visible, environment_of, installation_problem, server_namespace
 from wharfinger_operator.plan.network import network_policy
+from wharfinger_operator.plan.revision import with_running_bridge
+from wharfinger_operator.plan.rollout import waits_for_its_turn
 from wharfinger_operator.plan.tools import plan_tools
 from wharfinger_operator.plan.workload import Server, bridge_token, workload
 from wharfinger_operator.world import InstallationWorld
@@ -45,6 +47,8 @@ class InstallationPlan:
     connection: Connection | None = field(default=None, repr=False)
     question: ImageQuestion | None = None
     """What a registry must be asked before there can be more of a plan."""
+    waits: bool = False
+    """An edit of its entry reaches this server later. Nothing but the policy is changed until then."""
 
 
 def plan_installation(world: InstallationWorld) -> InstallationPlan:
@@ -67,13 +71,16 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
     server = _server(world, installation, identity, hosted, inputs) if hosted else None
     connection = _connection(world, world.entry, environment, identity, inputs.fields)
     policy = (network_policy(identity, environment.spec.egress, world.dns, world.settings.namespaces.system),) if server else ()
-    parts = workload(server) if server else ()
+    parts = with_running_bridge(workload(server), world.owned, world.root_key) if server else ()
     if problem := hardening_problem(subject_of(identity, parts)) if parts else None:
         return InstallationPlan(None, problem, environment=environment)
     secrets = tuple(part for part in parts if part["kind"] == "Secret")
     rest = tuple(part for part in parts if part["kind"] != "Secret")
     desired = (*secrets, *policy, *rest, *_definitions(world), _connection_secret(world, identity, connection))
-    return InstallationPlan(desired, accepted, c.true(c.VALUES_RESOLVED), environment, identity, server.image if server else "", connection)
+    return InstallationPlan(
+        desired, accepted, c.true(c.VALUES_RESOLVED), environment, identity, server.image if server else "", connection,
+        waits=waits_for_its_turn(world, desired),
+    )  # fmt: skip
 
 
 def _server(world: InstallationWorld, installation: Installation, identity: Identity, hosted: SelfHosted, inputs: Inputs) -> Server:

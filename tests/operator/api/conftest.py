@@ -22,6 +22,8 @@ async def platform(alone: None, crds: None, control_plane: str, cluster: Cluster
 @pytest.fixture
 async def operator(platform: Platform) -> AsyncIterator[OperatorProcess]:
     running = await platform.operator()
-    await until(running.leads)
-    yield running
-    await running.stop()
+    try:
+        await until(running.leads, 60)
+        yield running
+    finally:
+        await running.stop()

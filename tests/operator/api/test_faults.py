@@ -1,0 +1,234 @@
+"""An operator behind an API server that fails: nothing ends, nothing is deleted on stale knowledge, everything comes right."""
+
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from faulty_proxy import FaultyProxy, Which, anything, lists, status_of, watches, writes
+from operator_platform import Platform, until
+from operator_process import OperatorProcess
+from wharfinger_cluster.connection import Login
+from wharfinger_cluster.kind_resource import kind_resource
+from wharfinger_cluster.resource import LEASE, SERVICE
+from wharfinger_crds import names
+from wharfinger_crds.kinds import INSTALLATION
+
+CHILDREN = 6
+SECONDS = 60.0
+
+
+@pytest.fixture
+async def proxy(admin: Login) -> AsyncIterator[FaultyProxy]:
+    async with FaultyProxy(admin) as running:
+        yield running
+
+
+@pytest.fixture
+def behind(platform: Platform, proxy: FaultyProxy, tmp_path: Path) -> Platform:
+    """The platform, whose operators see the API server through the proxy; the test itself does not."""
+    path = tmp_path / "proxy.kubeconfig"
+    cluster = {"name": "proxy", "cluster": {"server": proxy.url}}
+    context = {"name": "proxy", "context": {"cluster": "proxy", "user": "nobody"}}
+    users = [{"name": "nobody", "user": {}}]
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [cluster],
+        "contexts": [context],
+        "users": users,
+        "current-context": "proxy",
+    }
+    path.write_text(yaml.safe_dump(document))
+    return replace(platform, kubeconfig=str(path))
+
+
+@pytest.fixture
+async def running(behind: Platform) -> AsyncIterator[OperatorProcess]:
+    """An operator at work."""
+    operator = await behind.operator()
+    try:
+        await behind.install("before")
+        await until(lambda: complete(behind, "before"), SECONDS)
+        yield operator
+    finally:
+        await operator.stop()
+
+
+async def complete(platform: Platform, *installed: str) -> bool:
+    """Tell whether these installations have all their children and a status, and there is nothing else."""
+    reported = [await platform.ready(INSTALLATION, name) for name in installed]
+    return all(reported) and len(await platform.children()) == CHILDREN * len(installed)
+
+
+def of(plural: str, which: Which = anything) -> Which:
+    return lambda request: f"/{plural}" in request.path and which(request)
+
+
+def not_lease(which: Which) -> Which:
+    return lambda request: "/leases" not in request.path and which(request)
+
+
+async def test_what_happened_while_the_api_server_was_away_is_made_up_for(
+    behind: Platform, proxy: FaultyProxy, running: OperatorProcess
+) -> None:
+    for name in ("stays", "goes"):
+        await behind.install(name)
+    await until(lambda: complete(behind, "before", "stays", "goes"), SECONDS)
+
+    await proxy.refuse()
+    await behind.cluster.delete(kind_resource(INSTALLATION), "goes", behind.spaces.tenant)
+    await behind.cluster.delete(SERVICE, names.server_name(behind.spaces.tenant, "stays"), behind.spaces.servers)
+    await behind.install("comes")
+    # History is gone as well: what was deleted meanwhile shows in no watch.
+    proxy.answer(410, watches, times=4)
+    await proxy.accept()
+
+    await until(lambda: complete(behind, "before", "stays", "comes"), SECONDS)
+    assert running.process.returncode is None
+
+
+async def test_watches_that_are_cut_again_and_again_lose_nothing(behind: Platform, proxy: FaultyProxy, running: OperatorProcess) -> None:
+    made = []
+    for number in range(6):
+        made.append(f"time-{number}")
+        await behind.install(made[-1])
+        proxy.cut_watches()
+
+    await until(lambda: complete(behind, "before", *made), SECONDS)
+    assert running.process.returncode is None
+
+
+@pytest.mark.parametrize("status", [409, 422, 429, 500, 503, 403])
+async def test_a_storm_of_refusals_passes(status: int, behind: Platform, proxy: FaultyProxy, running: OperatorProcess) -> None:
+    proxy.answer(status, not_lease(writes), times=12)
+    for number in range(3):
+        await behind.install(f"time-{number}")
+
+    await until(lambda: complete(behind, "before", *(f"time-{number}" for number in range(3))), SECONDS)
+
+    async def recovered() -> bool:
+        reasons = {(await behind.ready(INSTALLATION, f"time-{number}"))["reason"] for number in range(3)}
+        return not reasons & {"Invalid", "Forbidden", "Conflict"}
+
+    await until(recovered, SECONDS)
+    assert running.process.returncode is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(500, b""), (429, b""), (200, b"<html>portal</html>"), (200, b"{}")],
+    ids=["500", "429", "a page", "an empty object"],
+)
+async def test_an_operator_that_starts_among_wrong_lists_waits_and_deletes_nothing(
+    status: int, body: bytes, behind: Platform, proxy: FaultyProxy
+) -> None:
+    first = await behind.operator()
+    await behind.install()
+    await until(lambda: complete(behind, "time"), SECONDS)
+    await first.stop()
+    before = {child["metadata"]["uid"] for child in await behind.children()}
+
+    proxy.answer(status, lists, times=8, body=body)
+    second = await behind.operator()
+    await until(second.leads, SECONDS)
+    await behind.install("later")
+
+    await until(lambda: complete(behind, "time", "later"), SECONDS)
+    assert before <= {child["metadata"]["uid"] for child in await behind.children()}
+    assert second.process.returncode is None
+    await second.stop()
+
+
+async def test_a_list_that_is_empty_by_mistake_deletes_nothing(behind: Platform, proxy: FaultyProxy) -> None:
+    first = await behind.operator()
+    await behind.install()
+    await until(lambda: complete(behind, "time"), SECONDS)
+    await first.stop()
+    before = {child["metadata"]["uid"] for child in await behind.children()}
+
+    empty = {"apiVersion": names.API_VERSION, "kind": "McpInstallationList", "metadata": {"resourceVersion": "1"}, "items": []}
+    proxy.answer(200, of(INSTALLATION.plural, lists), times=2, body=msgspec.json.encode(empty))
+    second = await behind.operator()
+    await until(second.leads, SECONDS)
+    await behind.install("later")
+
+    await until(lambda: complete(behind, "time", "later"), SECONDS)
+    assert before <= {child["metadata"]["uid"] for child in await behind.children()}
+    await second.stop()
+
+
+async def test_garbage_in_a_watch_ends_nothing(behind: Platform, proxy: FaultyProxy, running: OperatorProcess) -> None:
+    await proxy.inject(b"<html>a page of a load balancer</html>")
+    await proxy.inject(msgspec.json.encode({"type": "ERROR", "object": status_of(410, "Expired")}))
+    await behind.install()
+
+    await until(lambda: complete(behind, "before", "time"), SECONDS)
+    assert running.process.returncode is None
+
+
+@pytest.mark.parametrize("plural", ["secrets", "networkpolicies", "deployments", "services", "mcpinstallations"])
+async def test_an_operator_killed_while_it_writes_leaves_nothing_half_done(plural: str, behind: Platform, proxy: FaultyProxy) -> None:
+    first = await behind.operator()
+    await until(first.leads, SECONDS)
+    proxy.hang(of(plural, writes))
+    await behind.install()
+
+    async def hangs() -> bool:
+        return any(method != "GET" and f"/{plural}" in path for method, path in proxy.seen)
+
+    await until(hangs, SECONDS)
+    await first.stop(signal.SIGKILL)
+    proxy.hang(lambda request: False)
+    second = await behind.operator()
+
+    await until(lambda: complete(behind, "time"), SECONDS)
+    await second.stop()
+
+
+@pytest.mark.requirement("OPS-7")
+async def test_an_operator_whose_lease_was_taken_stops_and_leaves_the_work_to_the_other(
+    platform: Platform, operator: OperatorProcess
+) -> None:
+    lease = await platform.cluster.get(LEASE, names.OPERATOR_LEASE, platform.spaces.system)
+    taken = {**lease, "spec": {**lease["spec"], "holderIdentity": "somebody-else", "leaseDurationSeconds": 1}}
+
+    async def is_taken() -> bool:
+        fresh = await platform.cluster.get(LEASE, names.OPERATOR_LEASE, platform.spaces.system)
+        taken["metadata"] = fresh["metadata"]
+        await platform.cluster.patch(LEASE, names.OPERATOR_LEASE, {"spec": taken["spec"]}, platform.spaces.system)
+        return operator.process.returncode is not None
+
+    await until(is_taken, SECONDS)
+    assert operator.process.returncode == 1
+    other = await platform.operator()
+    await platform.install()
+
+    await until(lambda: complete(platform, "time"), SECONDS)
+    await other.stop()
+
+
+@pytest.mark.requirement("OPS-7")
+async def test_an_outage_longer_than_the_lease_ends_the_leader_and_its_successor_carries_on(behind: Platform, proxy: FaultyProxy) -> None:
+    first = await behind.operator()
+    await behind.install("before")
+    await until(lambda: complete(behind, "before"), SECONDS)
+    before = {child["metadata"]["uid"] for child in await behind.children()}
+    await proxy.refuse()
+
+    async def has_ended() -> bool:
+        return first.process.returncode is not None
+
+    # It cannot know whether another leads meanwhile. A kubelet starts it again.
+    await until(has_ended, 30)
+    second = await behind.operator()
+    await behind.install("meanwhile")
+    await proxy.accept()
+
+    await until(lambda: complete(behind, "before", "meanwhile"), 90)
+    assert before <= {child["metadata"]["uid"] for child in await behind.children()}
+    await second.stop()
