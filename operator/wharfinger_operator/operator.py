@@ -85,12 +85,14 @@ class Operator:
             background += [asyncio.create_task(self._own.keep()), asyncio.create_task(self._recorder.run())]
             self._telemetry.watch(self.queue, self._copies.informers)
             self.queue.add(SWEEP)
-            registry = shell(self._login, RECONCILED, self._own.take)
             work = asyncio.create_task(self.queue.run(self._work, self._configuration.workers))
+            background.append(asyncio.create_task(self._follow()))
             _log.info("working")
-            await run_kopf(registry, self._configuration.identity, self._stop)
+            await asyncio.wait({background[-1], asyncio.create_task(self._stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
             self.queue.shut_down()
             await work
+            if background[-1].done():
+                background[-1].result()
         finally:
             for task in background:
                 task.cancel()
@@ -100,6 +102,9 @@ class Operator:
             await self._asker.close()
             await self._images.close()
             await self._registries.close()
+
+    async def _follow(self) -> None:
+        await run_kopf(shell(self._login, RECONCILED, self._own.take, self.stop), self._configuration.identity)
 
     def stop(self) -> None:
         """Finish what is being worked on and return from `run`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -46,12 +47,15 @@ class EndlessBackoff:
             pause = min(pause * 2, 60.0)
 
 
-def shell(login: Login, kinds: Iterable[Kind], on_event: OnEvent) -> kopf.OperatorRegistry:
-    """Return the registry with everything that kopf is to do."""
+def shell(login: Login, kinds: Iterable[Kind], on_event: OnEvent, on_signal: Callable[[], None]) -> kopf.OperatorRegistry:
+    """Return the registry with everything that kopf is to do; `on_signal` is called at SIGTERM and SIGINT."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.startup(registry=registry)
     async def configure(settings: kopf.OperatorSettings, **_: object) -> None:
+        # kopf has taken them for itself, and would end the tasks of others after five seconds of waiting for them.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, on_signal)
         settings.scanning.disabled = True
         settings.posting.enabled = False
         settings.watching.chunk_size = 500
@@ -75,7 +79,7 @@ def _follow(registry: kopf.OperatorRegistry, kind: Kind, on_event: OnEvent) -> N
         on_event(kind, type, dict(body))
 
 
-async def run_kopf(registry: kopf.OperatorRegistry, identity: str, stop: asyncio.Event) -> None:
-    """Run kopf until `stop` is set."""
+async def run_kopf(registry: kopf.OperatorRegistry, identity: str) -> None:
+    """Run kopf until cancelled; it then ends every task that was begun since, whosever it is."""
     # Named, because kopf would else look its user up, and a pod's uid stands in no /etc/passwd.
-    await kopf.operator(registry=registry, identity=identity, clusterwide=True, standalone=True, stop_flag=stop)  # type: ignore[arg-type]  # a private NewType of str
+    await kopf.operator(registry=registry, identity=identity, clusterwide=True, standalone=True)  # type: ignore[arg-type]  # a private NewType of str
