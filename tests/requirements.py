@@ -43,5 +43,5 @@ BUILT: Final = {
     "OPS-1": "Everything is a manifest; status follows kstatus, and a user's object is never written but for its status.",
     "OPS-2": "The Helm chart: a closed schema, exact rights, roles for people, admission policies, disruption budgets, monitors, rules, a dashboard.",
     "OPS-7": "One operator leads and another takes over; gateway replicas hold no state.",
-    "OPS-9": "An upgrade leaves running servers alone; neighbouring versions read each other; a restore loses nothing.",
+    "OPS-9": "An upgraded operator leaves running servers alone, and documents of neighbouring versions are read.",
 }
