@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import yaml
 
-from faulty_proxy import FaultyProxy, Which, anything, lists, status_of, watches, writes
+from faulty_proxy import FaultyProxy, Which, anything, lists, watches, writes
 from operator_platform import Platform, until
 from operator_process import OperatorProcess
 from wharfinger_cluster.connection import Login
@@ -160,15 +160,6 @@ async def test_a_list_that_is_empty_by_mistake_deletes_nothing(behind: Platform,
     await until(lambda: complete(behind, "time", "later"), SECONDS)
     assert before <= {child["metadata"]["uid"] for child in await behind.children()}
     await second.stop()
-
-
-async def test_garbage_in_a_watch_ends_nothing(behind: Platform, proxy: FaultyProxy, running: OperatorProcess) -> None:
-    await proxy.inject(b"<html>a page of a load balancer</html>")
-    await proxy.inject(msgspec.json.encode({"type": "ERROR", "object": status_of(410, "Expired")}))
-    await behind.install()
-
-    await until(lambda: complete(behind, "before", "time"), SECONDS)
-    assert running.process.returncode is None
 
 
 @pytest.mark.parametrize("plural", ["secrets", "networkpolicies", "deployments", "services", "mcpinstallations"])
