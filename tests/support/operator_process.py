@@ -19,6 +19,8 @@ from wharfinger_cluster.kubeconfig import from_kubeconfig
 from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, NAMESPACE, POD, Scope
 from wharfinger_crds import names
 
+QUIET = 1.5
+"""Seconds; longer than the operator gathers changes for."""
 WRITES = ("create", "apply", "patch", "update", "delete")
 
 
@@ -91,6 +93,16 @@ class OperatorProcess:
             for line in lines
             if 'resource="leases"' not in line and f'resource="{resource}' in line and any(f'verb="{verb}"' in line for verb in WRITES)
         )
+
+    async def settled(self, seconds: float = 30.0) -> None:
+        """Wait until it has written nothing for a while: what it gathers before it writes is written then."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(seconds):
+            written, since = -1, loop.time()
+            while loop.time() - since < QUIET:
+                if (now := await self.writes()) != written:
+                    written, since = now, loop.time()
+                await asyncio.sleep(0.1)
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it, and return its exit code."""

@@ -60,8 +60,9 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
     problem = installation_problem(world, installation)
     if problem is not None or environment is None or world.entry is None:
         accepted = problem or c.true(c.ACCEPTED)
-        revoked = accepted.reason in REVOKED or entry_not_visible(world, installation) is not None
-        return InstallationPlan(() if revoked else None, accepted, environment=environment)
+        hidden = entry_not_visible(world, installation) is not None
+        # Where a hidden entry would run is as much its secret as that it is there.
+        return InstallationPlan(() if hidden or accepted.reason in REVOKED else None, accepted, environment=None if hidden else environment)
     accepted = c.true(c.ACCEPTED)
     identity = identity_of(installation, server_namespace(environment, world.settings))
     inputs = resolve_inputs(world, installation, world.entry, identity)

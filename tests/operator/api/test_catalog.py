@@ -217,6 +217,7 @@ async def test_a_restarted_operator_writes_nothing_for_catalog_values(platform: 
     await install(platform, env=ENV[:1], image="ghcr.io/acme/x:1", imagePullSecrets=[{"name": "regcred"}])
     await until(lambda: platform.ready(INSTALLATION, "time"))
     await until(lambda: values_are(platform, "Succeeded"))
+    await first.settled()
     await first.stop()
 
     second = await platform.operator()

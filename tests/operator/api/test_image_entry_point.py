@@ -95,6 +95,7 @@ async def test_a_restarted_operator_asks_no_registry_and_writes_nothing(platform
         await install(platform, f"{registry.host}/acme/server:1")
         await until(lambda: runs(platform, "/server", "--stdio", "--quiet"))
     await until(lambda: _is_settled(platform))
+    await first.settled()
     await first.stop()
 
     second = await platform.operator()

@@ -82,6 +82,7 @@ async def test_a_rich_override_is_written_once_and_never_again(platform: Platfor
     await until(lambda: has_proxy(platform))
     # Whoever looks again, looks at everything: the Service comes back, and nothing else is written.
     name = names.server_name(platform.spaces.tenant, "time")
+    await first.settled()
     before = await deployment_of(platform)
     await first.stop()
 
@@ -160,6 +161,7 @@ async def test_a_refused_override_is_a_condition_of_the_entry_and_leaves_the_ser
         return await platform.kinds() == CHILDREN
 
     await until(runs)
+    await operator.settled()
     before = await deployment_of(platform)
     await install(platform, {"template": {"spec": {"hostNetwork": True, "containers": None}}})
 

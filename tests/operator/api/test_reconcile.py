@@ -63,6 +63,7 @@ async def test_a_restarted_operator_writes_nothing(platform: Platform) -> None:
     await platform.install()
     await until(lambda: _has(platform, STDIO_CHILDREN))
     await until(lambda: platform.ready(INSTALLATION, "time"))
+    await first.settled()
     await first.stop()
 
     second = await platform.operator()
