@@ -61,8 +61,9 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
     if problem is not None or environment is None or world.entry is None:
         accepted = problem or c.true(c.ACCEPTED)
         hidden = entry_not_visible(world, installation) is not None
-        # Where a hidden entry would run is as much its secret as that it is there.
-        return InstallationPlan(() if hidden or accepted.reason in REVOKED else None, accepted, environment=None if hidden else environment)
+        # A hidden entry looks like one that is not there: where its servers would run is not said either.
+        where = environment if world.entry is not None and not hidden else None
+        return InstallationPlan(() if hidden or accepted.reason in REVOKED else None, accepted, environment=where)
     accepted = c.true(c.ACCEPTED)
     identity = identity_of(installation, server_namespace(environment, world.settings))
     inputs = resolve_inputs(world, installation, world.entry, identity)

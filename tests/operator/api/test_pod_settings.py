@@ -60,6 +60,10 @@ RICH: dict[str, Any] = {
 async def install(platform: Platform, deployment: dict[str, Any] | None) -> None:
     await platform.install()
     await platform.apply(ENVIRONMENT, f"env-{platform.mark}", {"title": "X", "podDefaults": DEFAULTS, "egress": {"mode": "DenyAll"}})
+    await override(platform, deployment)
+
+
+async def override(platform: Platform, deployment: dict[str, Any] | None) -> None:
     hosted = {"command": ["mcp-server-time"], "transport": "Stdio", **({"deployment": deployment} if deployment else {})}
     entry = {"title": "X", "type": "SelfHosted", "selfHosted": hosted, "environmentRef": {"name": f"env-{platform.mark}"}}
     await platform.apply(REGISTRY_ENTRY, f"entry-{platform.mark}", entry)
@@ -163,7 +167,7 @@ async def test_a_refused_override_is_a_condition_of_the_entry_and_leaves_the_ser
     await until(runs)
     await operator.settled()
     before = await deployment_of(platform)
-    await install(platform, {"template": {"spec": {"hostNetwork": True, "containers": None}}})
+    await override(platform, {"template": {"spec": {"hostNetwork": True, "containers": None}}})
 
     async def is_refused() -> bool:
         return (await platform.ready(REGISTRY_ENTRY, f"entry-{platform.mark}")).get("reason") == "OverrideNotAllowed"
