@@ -184,10 +184,6 @@ class Copies:
         informer = self._secrets[self._catalog] if kind == "Secret" else self._config_maps
         return _foreign(informer.get(name, self._catalog))
 
-    def is_tenant(self, namespace: str) -> bool:
-        """Tell whether the namespace is one whose Secrets are watched."""
-        return namespace in self._secrets
-
     def namespace(self, name: str) -> Object | None:
         """Return a Namespace."""
         return self._namespaces.get(name)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wharfinger_cluster.client import Cluster, LogTail
-from wharfinger_cluster.errors import ClusterError, Invalid, NotFound
+from wharfinger_cluster.errors import Invalid, NotFound
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, POD, SECRET, Object, Scope
 from wharfinger_crds import names
@@ -84,7 +84,7 @@ async def _lines(cluster: Cluster, pod: Object, tail: Tail, pods: int) -> list[s
 
 async def _secrets(cluster: Cluster, settings: Settings, installation: Installation, scopes: Iterable[Scope]) -> frozenset[str]:
     meta = installation.metadata
-    found = [value for scope in scopes for secret in await cluster.list(SECRET, scope) for value in _values(secret)]
+    found = [value for scope in scopes for secret in await cluster.list(SECRET, scope) for value in secret_data(secret).values()]
     for ref in {source.secret_key_ref for source in installation.spec.values_from}:
         # Listed, as the operator watches them: the chart grants no get.
         named = Scope(meta.namespace, labels=f"{names.USABLE}=true", fields=f"metadata.name={ref.name}")
@@ -93,14 +93,9 @@ async def _secrets(cluster: Cluster, settings: Settings, installation: Installat
     try:
         secret = await cluster.get(SECRET, names.connection_name(meta.namespace, meta.name), settings.namespaces.system)
         texts |= {header.value for header in read_connection(secret_data(secret).get(names.CONNECTION_KEY, b"")).headers}
-    except (ClusterError, MalformedConnectionError) as error:
-        if not isinstance(error, NotFound | MalformedConnectionError):
-            raise
+    except (NotFound, MalformedConnectionError):
+        pass  # not written yet, or nothing that a server could have been given
     return frozenset(texts - {""})
-
-
-def _values(secret: Object) -> Iterable[bytes]:
-    return secret_data(secret).values()
 
 
 def _input_hash(pod: Object) -> str:
