@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,18 @@ class Platform:
     kubeconfig: str
     log: Path
     mark: str
+    clusterwide: dict[tuple[str, str], Kind] = field(default_factory=dict, repr=False)
+    """What was made beside the namespaces, by kind and name: taken away at the end, the newest first."""
 
     async def operator(self) -> OperatorProcess:
         return await start_operator(self.kubeconfig, self.spaces.system, self.log)
 
     async def apply(self, kind: Kind, name: str, spec: dict[str, Any]) -> Object:
-        metadata = {"name": name, **({"namespace": self.spaces.tenant} if kind.namespaced else {})}
+        metadata: dict[str, Any] = {"name": name, **({"namespace": self.spaces.tenant} if kind.namespaced else {})}
+        if not kind.namespaced:
+            self.clusterwide[kind.kind, name] = kind
+            # An installed chart's policy refuses to lose what is in use.
+            metadata["annotations"] = {names.ALLOW_DELETION: "true"}
         return await self.cluster.apply(kind_resource(kind), {"metadata": metadata, "spec": spec})
 
     async def get(self, kind: Kind, name: str) -> Object | None:
@@ -77,11 +84,18 @@ class Platform:
         )
         await self.apply(INSTALLATION, name, {"entryRef": {"name": f"entry-{self.mark}"}, "owner": {"team": "engineering"}})
 
+    async def looked_at_again(self, name: str = "time") -> None:
+        """Return when the operator has looked at an installation once more: it has repaired what is broken here."""
+        server = names.server_name(self.spaces.tenant, name)
+        before = await self.cluster.get(SERVICE, server, self.spaces.servers)
+        await self.cluster.delete(SERVICE, server, self.spaces.servers)
+
+        async def is_back() -> bool:
+            return any(o["kind"] == "Service" and o["metadata"]["uid"] != before["metadata"]["uid"] for o in await self.children())
+
+        await until(is_back)
+
     async def close(self) -> None:
-        for kind, name in ((REGISTRY_ENTRY, f"entry-{self.mark}"), (ENVIRONMENT, f"env-{self.mark}")):
-            try:
-                # An installed chart's policy refuses to lose what is in use.
-                await self.cluster.patch(kind_resource(kind), name, {"metadata": {"annotations": {names.ALLOW_DELETION: "true"}}})
+        for (_, name), kind in reversed(self.clusterwide.items()):
+            with suppress(NotFound):
                 await self.cluster.delete(kind_resource(kind), name)
-            except NotFound:
-                continue

@@ -10,7 +10,7 @@ import pytest
 from operator_platform import Platform, until
 from operator_process import OperatorProcess
 from wharfinger_cluster.kind_resource import kind_resource
-from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE, Object, Resource
+from wharfinger_cluster.resource import CONFIG_MAP, SECRET, Object, Resource
 from wharfinger_crds import names
 from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION, REGISTRY_ENTRY
 
@@ -78,7 +78,7 @@ async def test_a_rotated_value_rolls_the_pods_exactly_once(platform: Platform, o
         await until(partial(holds, platform, "env", key, value))
         await until(partial(_generation_is, platform, turn + 2))
 
-    await _looked_at_again(platform)
+    await platform.looked_at_again()
     assert await _generation_is(platform, 3)
 
 
@@ -146,7 +146,7 @@ async def test_pull_secrets_are_kept_in_step_and_roll_nothing(platform: Platform
         return bool(document["auths"].get("registry.acme.dev", {}).get("password") == "planted-2")
 
     await until(built_anew)
-    await _looked_at_again(platform)
+    await platform.looked_at_again()
     assert await _generation_is(platform, 1)
 
 
@@ -222,7 +222,7 @@ async def test_a_restarted_operator_writes_nothing_for_catalog_values(platform: 
 
     second = await platform.operator()
     await until(second.leads)
-    await _looked_at_again(platform)
+    await platform.looked_at_again()
 
     assert await second.writes() == 1
     await second.stop()
@@ -231,16 +231,3 @@ async def test_a_restarted_operator_writes_nothing_for_catalog_values(platform: 
 async def _generation_is(platform: Platform, expected: int) -> bool:
     found = await deployment(platform)
     return found is not None and found["metadata"]["generation"] == expected
-
-
-async def _looked_at_again(platform: Platform) -> None:
-    """Return when the operator has looked at the installation once more: it has repaired what is broken here."""
-    name = names.server_name(platform.spaces.tenant, "time")
-    before = await platform.cluster.get(SERVICE, name, platform.spaces.servers)
-    await platform.cluster.delete(SERVICE, name, platform.spaces.servers)
-
-    async def is_back() -> bool:
-        return any(o["kind"] == "Service" and o["metadata"]["uid"] != before["metadata"]["uid"] for o in await platform.children())
-
-    await until(is_back)
-    assert await platform.cluster.get(DEPLOYMENT, name, platform.spaces.servers)

@@ -12,7 +12,6 @@ from manifest_world import installation_world
 from operator_platform import Platform, until
 from operator_process import OperatorProcess
 from wharfinger_cluster.client import Cluster
-from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import SECRET, SERVICE
 from wharfinger_crds import names
 from wharfinger_crds.kinds import INSTALLATION, REGISTRY_ENTRY
@@ -71,39 +70,35 @@ async def test_a_restart_over_fifty_installations_of_all_sorts_writes_nothing(pl
     metadata = {"name": "token", "namespace": platform.spaces.tenant, "labels": {names.USABLE: "true"}}
     await platform.cluster.create(SECRET, {"metadata": metadata, "stringData": {"token": "planted"}})
     source = {"field": "token", "secretKeyRef": {"name": "token", "key": "token"}}
-    try:
-        for sort, spec in entries.items():
-            await platform.apply(REGISTRY_ENTRY, f"{sort}-{platform.mark}", spec)
-            for number in range(12):
-                named = {"entryRef": {"name": f"{sort}-{platform.mark}"}, "owner": {"team": "engineering"}, "suspend": number % 3 == 0}
-                sources = {"valuesFrom": [source]} if sort == "secret" and number % 2 else {}
-                await platform.apply(INSTALLATION, f"{sort}-{number}", {**named, **sources})
-        for number in range(1, 14):
-            await platform.install(f"stdio-{number}")
+    for sort, spec in entries.items():
+        await platform.apply(REGISTRY_ENTRY, f"{sort}-{platform.mark}", spec)
+        for number in range(12):
+            named = {"entryRef": {"name": f"{sort}-{platform.mark}"}, "owner": {"team": "engineering"}, "suspend": number % 3 == 0}
+            sources = {"valuesFrom": [source]} if sort == "secret" and number % 2 else {}
+            await platform.apply(INSTALLATION, f"{sort}-{number}", {**named, **sources})
+    for number in range(1, 14):
+        await platform.install(f"stdio-{number}")
 
-        async def is_quiet() -> bool:
-            before = await first.writes()
-            reported = [(await platform.ready(INSTALLATION, f"{sort}-{n}")) for sort in entries for n in range(12)]
-            # A remote server that cannot be asked is reported after three attempts.
-            return all(c.get("reason") not in {None, "Waiting"} for c in reported) and await _unchanged(first, before)
+    async def is_quiet() -> bool:
+        before = await first.writes()
+        reported = [(await platform.ready(INSTALLATION, f"{sort}-{n}")) for sort in entries for n in range(12)]
+        # A remote server that cannot be asked is reported after three attempts.
+        return all(c.get("reason") not in {None, "Waiting"} for c in reported) and await _unchanged(first, before)
 
-        await until(is_quiet, 90)
-        await first.stop()
+    await until(is_quiet, 90)
+    await first.stop()
 
-        second = await platform.operator()
-        await until(second.leads, 60)
-        # It has looked at everything when it repairs what is changed now.
-        await platform.cluster.delete(SERVICE, names.server_name(platform.spaces.tenant, "stdio-13"), platform.spaces.servers)
+    second = await platform.operator()
+    await until(second.leads, 60)
+    # It has looked at everything when it repairs what is changed now.
+    await platform.cluster.delete(SERVICE, names.server_name(platform.spaces.tenant, "stdio-13"), platform.spaces.servers)
 
-        async def is_back() -> bool:
-            return len([o for o in await platform.children() if o["kind"] == "Service"]) == 26
+    async def is_back() -> bool:
+        return len([o for o in await platform.children() if o["kind"] == "Service"]) == 26
 
-        await until(is_back, 60)
-        assert await second.writes() == 1
-        await second.stop()
-    finally:
-        for sort in entries:
-            await platform.cluster.delete(kind_resource(REGISTRY_ENTRY), f"{sort}-{platform.mark}")
+    await until(is_back, 60)
+    assert await second.writes() == 1
+    await second.stop()
 
 
 async def _unchanged(operator: OperatorProcess, writes: int) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from image_registry_process import PASSWORD, USER, Registry, registry_with_password
 from operator_platform import Platform, until
 from operator_process import OperatorProcess
-from wharfinger_cluster.resource import DEPLOYMENT, SECRET, SERVICE, Object
+from wharfinger_cluster.resource import DEPLOYMENT, SECRET, Object
 from wharfinger_crds import names
 from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION, REGISTRY_ENTRY
 
@@ -80,7 +80,7 @@ async def test_a_tag_that_moved_rolls_nothing_until_the_entry_changes(
     await until(lambda: runs(platform, "/server", "--stdio", "--quiet"))
 
     await registry.push("acme/server", "1", {"Entrypoint": ["/moved"]})
-    await _looked_at_again(platform)
+    await platform.looked_at_again()
     assert await runs(platform, "/server", "--stdio", "--quiet")
 
     await install(platform, f"{registry.host}/acme/server:1", args=["--loud"])
@@ -100,7 +100,7 @@ async def test_a_restarted_operator_asks_no_registry_and_writes_nothing(platform
 
     second = await platform.operator()
     await until(second.leads)
-    await _looked_at_again(platform)
+    await platform.looked_at_again()
 
     assert await second.writes() == 1
     assert await runs(platform, "/server", "--stdio", "--quiet")
@@ -159,15 +159,3 @@ async def test_what_somebody_writes_into_the_annotation_does_not_run(
 async def _is_settled(platform: Platform) -> bool:
     found = await platform.get(INSTALLATION, "time") or {}
     return any(c["type"] == "ValuesResolved" and c["status"] == "True" for c in found.get("status", {}).get("conditions", []))
-
-
-async def _looked_at_again(platform: Platform) -> None:
-    """Return when the operator has looked at the installation once more: it has repaired what is broken here."""
-    name = names.server_name(platform.spaces.tenant, "time")
-    before = await platform.cluster.get(SERVICE, name, platform.spaces.servers)
-    await platform.cluster.delete(SERVICE, name, platform.spaces.servers)
-
-    async def is_back() -> bool:
-        return any(o["kind"] == "Service" and o["metadata"]["uid"] != before["metadata"]["uid"] for o in await platform.children())
-
-    await until(is_back)
