@@ -38,9 +38,13 @@ class Platform:
     mark: str
     clusterwide: dict[tuple[str, str], Kind] = field(default_factory=dict, repr=False)
     """What was made beside the namespaces, by kind and name: taken away at the end, the newest first."""
+    operators: list[OperatorProcess] = field(default_factory=list, repr=False)
 
     async def operator(self) -> OperatorProcess:
-        return await start_operator(self.kubeconfig, self.spaces.system, self.log)
+        """Start an operator, which ends with the platform if not before."""
+        started = await start_operator(self.kubeconfig, self.spaces.system, self.log)
+        self.operators.append(started)
+        return started
 
     async def apply(self, kind: Kind, name: str, spec: dict[str, Any]) -> Object:
         metadata: dict[str, Any] = {"name": name, **({"namespace": self.spaces.tenant} if kind.namespaced else {})}
@@ -71,11 +75,14 @@ class Platform:
     async def kinds(self) -> list[str]:
         return sorted(o["kind"] for o in await self.children())
 
-    async def install(self, name: str = "time") -> None:
-        """Make an environment, an entry and an installation of a stdio server."""
-        # No node takes these pods, whether there is one or not: what they would go through is the node's tests' business.
+    async def environment(self) -> None:
+        """Make an environment whose pods no node takes, whether there is one or not: what they go through is the node's tests' business."""
         nowhere = {"nodeSelector": {"wharfinger.dev/test": "nowhere"}}
         await self.apply(ENVIRONMENT, f"env-{self.mark}", {"title": "X", "podDefaults": nowhere, "egress": {"mode": "DenyAll"}})
+
+    async def install(self, name: str = "time") -> None:
+        """Make an environment, an entry and an installation of a stdio server."""
+        await self.environment()
         hosted = {"command": ["mcp-server-time"], "transport": "Stdio"}
         await self.apply(
             REGISTRY_ENTRY,
@@ -96,6 +103,8 @@ class Platform:
         await until(is_back)
 
     async def close(self) -> None:
+        for started in self.operators:
+            await started.stop()
         for (_, name), kind in reversed(self.clusterwide.items()):
             with suppress(NotFound):
                 await self.cluster.delete(kind_resource(kind), name)

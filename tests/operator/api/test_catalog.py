@@ -12,7 +12,7 @@ from operator_process import OperatorProcess
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import CONFIG_MAP, SECRET, Object, Resource
 from wharfinger_crds import names
-from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION, REGISTRY_ENTRY
+from wharfinger_crds.kinds import INSTALLATION, REGISTRY_ENTRY
 
 DOCKER_CONFIG = "kubernetes.io/dockerconfigjson"
 ENV = [
@@ -22,7 +22,7 @@ ENV = [
 
 
 async def install(platform: Platform, **hosted: Any) -> None:
-    await platform.apply(ENVIRONMENT, f"env-{platform.mark}", {"title": "X", "egress": {"mode": "DenyAll"}})
+    await platform.environment()
     await change_entry(platform, **hosted)
     await platform.apply(INSTALLATION, "time", {"entryRef": {"name": f"entry-{platform.mark}"}, "owner": {"team": "engineering"}})
 

@@ -12,7 +12,7 @@ from operator_platform import Platform, until
 from operator_process import OperatorProcess
 from wharfinger_cluster.resource import DEPLOYMENT, SECRET, Object
 from wharfinger_crds import names
-from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION, REGISTRY_ENTRY
+from wharfinger_crds.kinds import INSTALLATION, REGISTRY_ENTRY
 
 CONFIG = {"Entrypoint": ["/server", "--stdio"], "Cmd": ["--quiet"]}
 PULLS = [{"name": "regcred"}]
@@ -25,7 +25,7 @@ async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
 
 
 async def install(platform: Platform, image: str, name: str = "time", **hosted: Any) -> None:
-    await platform.apply(ENVIRONMENT, f"env-{platform.mark}", {"title": "X", "egress": {"mode": "DenyAll"}})
+    await platform.environment()
     whole = {"image": image, "transport": "Stdio", "imagePullSecrets": PULLS, **hosted}
     spec = {"title": "X", "type": "SelfHosted", "selfHosted": whole, "environmentRef": {"name": f"env-{platform.mark}"}}
     await platform.apply(REGISTRY_ENTRY, f"entry-{platform.mark}", spec)

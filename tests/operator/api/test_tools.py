@@ -21,7 +21,7 @@ from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import CONFIG_MAP, SECRET, Scope
 from wharfinger_crds import names
 from wharfinger_crds.connection import read_connection
-from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION, REGISTRY_ENTRY
+from wharfinger_crds.kinds import INSTALLATION, REGISTRY_ENTRY
 from wharfinger_crds.tool_definitions import read_definitions
 
 MEBIBYTE = 1024 * 1024
@@ -55,7 +55,7 @@ def tool(name: str, description: str = "") -> dict[str, Any]:
 
 
 async def install(platform: Platform, url: str, **tools: Any) -> None:
-    await platform.apply(ENVIRONMENT, f"env-{platform.mark}", {"title": "X", "egress": {"mode": "DenyAll"}})
+    await platform.environment()
     await entry(platform, url, **tools)
     await installation(platform, "remote")
 

@@ -52,7 +52,7 @@ async def show_to(platform: Platform, team: str) -> None:
 async def test_an_entry_that_the_owner_may_not_see_is_like_one_that_is_not_there(
     platform: Platform, operator: OperatorProcess, alice: Cluster
 ) -> None:
-    await platform.apply(ENVIRONMENT, f"env-{platform.mark}", {"title": "X", "egress": {"mode": "DenyAll"}})
+    await platform.environment()
     hidden, missing = f"entry-{platform.mark}", f"none-{platform.mark}"
     spec = {
         "title": "X",
