@@ -38,6 +38,8 @@ class Admission:
 
     def finding(self, desired: Iterable[dict[str, Any]], owned: Iterable[Manifest]) -> c.Finding | None:
         """Return what admission does to the children of an installation (Accepted=True, with the paths), or None."""
+        if not self.answers:
+            return None
         live: Mapping[Key, Manifest] = {key_of(manifest): manifest for manifest in owned}
         changed: list[str] = []
         for manifest in desired:

@@ -27,6 +27,8 @@ from wharfinger_operator.listen import STREAM_SECONDS, StreamError
 DROPPED_SHOWN: Final = 10
 _TEXT: Final = 256
 _REASON: Final = 160
+_AT_ONCE: Final = 32 * 1024
+"""Bytes of definitions that are worked on without a thread."""
 _SHRINK: Final = "let the server offer fewer tools or shorter descriptions, or run it as several entries"
 
 
@@ -52,8 +54,9 @@ class ServerAsker:
             raise DiscoveryError(f"{error.message}: {_SHRINK}", c.DEFINITIONS_TOO_LARGE) from None
         except UpstreamError as error:
             raise DiscoveryError(error.message) from None
-        # In a thread: of a mebibyte, parsing, hashing and packing would hold everyone else up.
-        return await asyncio.to_thread(_answer, found)
+        # Of a mebibyte, parsing, hashing and packing would hold everyone else up; of little, handing it to a thread costs more than it does.
+        large = sum(len(tool.definition) for tool in found.tools) > _AT_ONCE
+        return await asyncio.to_thread(_answer, found) if large else _answer(found)
 
     async def listen(self, connection: Connection, on_change: Callable[[], None]) -> bool:
         """Call back whenever a server says that its lists changed, until its stream ends; False: it has none. Raises StreamError."""

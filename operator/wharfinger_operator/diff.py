@@ -89,9 +89,10 @@ def is_settled(desired: dict[str, Any], live: Manifest | None) -> bool:
 
 def is_answered(desired: dict[str, Any], live: Manifest | None, answers: Mapping[Key, str]) -> bool:
     """Tell whether the live object is as the API server made it of our own last write of the desired one."""
-    if live is None or live["metadata"].get("deletionTimestamp") or answers.get(key_of(desired)) != state_of(live):
+    answer = answers.get(key_of(desired))
+    if answer is None or live is None or live["metadata"].get("deletionTimestamp"):
         return False
-    return stamp_of(live) == stamp_of(stamped(desired))
+    return answer == state_of(live) and stamp_of(live) == stamp_of(stamped(desired))
 
 
 def state_of(live: Manifest) -> str:

@@ -96,6 +96,10 @@ async def cold(scene: Scene, measured: Measured) -> OperatorProcess:
     measured.values["peak"] = resident(operator, "VmHWM")
     written = await requests(operator, WRITES)
     measured.values["writes"] = written.total() / scene.size
+    looked = [
+        value for labels, value in await samples(operator, "wharfinger_reconcile_seconds_count") if labels["kind"] == INSTALLATION.kind
+    ]
+    measured.values["reconciliations"] = sum(looked) / scene.size
     measured.notes.append(", ".join(f"{what} {count}" for what, count in sorted(written.items())))
     measured.notes.append(", ".join(f"{what} {count}" for what, count in sorted((await requests(operator, ("get",))).items())))
     return operator

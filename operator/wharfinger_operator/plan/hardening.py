@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from wharfinger_crds import conditions as c
@@ -39,17 +40,16 @@ class Subject:
     declared: frozenset[str]
     """Names of the Secrets and ConfigMaps that the operator makes beside it."""
 
-    @property
+    @cached_property
     def pod(self) -> Mapping[str, Any]:
         """The pod's spec."""
         return _map(_map(self.deployment["spec"].get("template")).get("spec"))
 
-    @property
-    def containers(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    @cached_property
+    def containers(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """Path and container, for every sort of container."""
-        for kind in ("containers", "initContainers", "ephemeralContainers"):
-            for found in _list(self.pod.get(kind)):
-                yield f"{kind}[{_map(found).get('name')}]", _map(found)
+        kinds = ("containers", "initContainers", "ephemeralContainers")
+        return tuple((f"{kind}[{_map(each).get('name')}]", _map(each)) for kind in kinds for each in _list(self.pod.get(kind)))
 
 
 def subject_of(identity: Identity, parts: Iterable[Mapping[str, Any]]) -> Subject:
@@ -217,7 +217,7 @@ def _is_user(value: Any) -> bool:
 
 
 def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:

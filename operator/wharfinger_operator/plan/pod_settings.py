@@ -69,13 +69,18 @@ def _volume(volume: Mapping[str, Any]) -> Mapping[str, Any]:
 def _without_absent(value: Any) -> Any:
     """Leave out what the API server leaves out: empty lists and maps that mean nothing, and zero values of optional fields."""
     if isinstance(value, list):
-        return [_without_absent(item) for item in value]
+        return [_without_absent(item) if isinstance(item, dict | list) else item for item in value]
     if not isinstance(value, Mapping):
         return value
-    kept = {key: below if key in _VERBATIM else _without_absent(below) for key, below in value.items()}
-    return {
-        key: below
-        for key, below in kept.items()
-        if not (below in ({}, []) and key not in _MEANT_WHEN_EMPTY)
-        and not any(below == absent and type(below) is type(absent) for absent in _ABSENT.get(key, ()))
-    }
+    kept: dict[str, Any] = {}
+    for key, found in value.items():
+        below = _without_absent(found) if isinstance(found, dict | list) and key not in _VERBATIM else found
+        if not _is_absent(key, below):
+            kept[key] = below
+    return kept
+
+
+def _is_absent(key: str, value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return not value and key not in _MEANT_WHEN_EMPTY
+    return key in _ABSENT and any(value == absent and type(value) is type(absent) for absent in _ABSENT[key])
