@@ -19,7 +19,7 @@ from wharfinger_crds import names
 from wharfinger_crds.base import Object as OwnObject
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN, Kind
-from wharfinger_crds.settings import Settings, SettingsError, read_settings
+from wharfinger_crds.settings import Settings, SettingsError
 from wharfinger_crds.token import Token
 from wharfinger_operator import triggers
 from wharfinger_operator.ask_bridge import BridgeAsker
@@ -33,6 +33,7 @@ from wharfinger_operator.listen import Listeners
 from wharfinger_operator.observe import Observer
 from wharfinger_operator.own_objects import ObjectKey, OwnObjects
 from wharfinger_operator.plan.identity import InstallationKey
+from wharfinger_operator.platform_settings import settings_in
 from wharfinger_operator.reconcile import Reconciler
 from wharfinger_operator.root_key import ensure_root_key
 from wharfinger_operator.shell import run_kopf, shell
@@ -176,7 +177,7 @@ class Operator:
     def _settings_changed(self, found: Object) -> None:
         """Take over new platform settings; keep the last good ones, and say so, where they are wrong."""
         try:
-            settings = read_settings(found.get("data", {}).get(names.SETTINGS_KEY, ""))
+            settings = settings_in(found)
         except SettingsError as error:
             _log.error("the new platform settings are wrong, the old ones stay in force: %s", error)
             self._recorder.record(found, "Warning", "InvalidSettings", str(error))
@@ -200,12 +201,3 @@ async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
             failures += 1
             _log.warning("%s; trying again", error)
             await asyncio.sleep(delay(failures, RETRY_BASE, RETRY_CAP))
-
-
-async def settings_of(cluster: Cluster, namespace: str) -> Settings:
-    """Return the platform settings of a cluster. Raises SettingsError with the field's path, or ClusterError."""
-    found = await cluster.get(CONFIG_MAP, names.SETTINGS_CONFIGMAP, namespace)
-    settings = read_settings(found.get("data", {}).get(names.SETTINGS_KEY, ""))
-    if settings.namespaces.system != namespace:
-        raise SettingsError(f"namespaces.system: is {settings.namespaces.system}, but the settings stand in {namespace}")
-    return settings
