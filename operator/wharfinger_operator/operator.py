@@ -36,7 +36,7 @@ from wharfinger_operator.plan.identity import InstallationKey
 from wharfinger_operator.platform_settings import settings_in
 from wharfinger_operator.reconcile import Reconciler
 from wharfinger_operator.root_key import ensure_root_key
-from wharfinger_operator.shell import run_kopf, shell
+from wharfinger_operator.shell import Shell
 from wharfinger_operator.telemetry import Telemetry
 from wharfinger_operator.triggers import Key
 
@@ -54,13 +54,13 @@ class Operator:
 
     def __init__(self, cluster: Cluster, login: Login, configuration: Configuration, settings: Settings, telemetry: Telemetry) -> None:
         self._cluster = cluster
-        self._login = login
         self._configuration = configuration
         self._telemetry = telemetry
         self._stop = asyncio.Event()
         self.queue: WorkQueue[Key] = WorkQueue()
         scopes = {**dict.fromkeys(RECONCILED, Scope()), TOKEN: Scope(settings.namespaces.system)}
         self._own = OwnObjects(cluster, scopes, self._own_changed)
+        self._shell = Shell(login, configuration.identity, RECONCILED, self._own.take, self._own.doubt)
         self._copies = Copies(cluster, settings.namespaces, self._copy_changed, self._child_changed, self._settings_changed)
         self._observer = Observer(self._own, self._copies, settings, b"")
         self._asker = ServerAsker(version("wharfinger"))
@@ -83,17 +83,14 @@ class Operator:
         try:
             await _patiently(self._own.load)
             await self._copies.synced()
-            background += [asyncio.create_task(self._own.keep()), asyncio.create_task(self._recorder.run())]
+            background += [asyncio.create_task(each) for each in (self._own.keep(), self._shell.run(), self._recorder.run())]
             self._telemetry.watch(self.queue, self._copies.informers)
             self.queue.add(SWEEP)
             work = asyncio.create_task(self.queue.run(self._work, self._configuration.workers))
-            background.append(asyncio.create_task(self._follow()))
             _log.info("working")
-            await asyncio.wait({background[-1], asyncio.create_task(self._stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            await self._stop.wait()
             self.queue.shut_down()
             await work
-            if background[-1].done():
-                background[-1].result()
         finally:
             for task in background:
                 task.cancel()
@@ -103,9 +100,6 @@ class Operator:
             await self._asker.close()
             await self._images.close()
             await self._registries.close()
-
-    async def _follow(self) -> None:
-        await run_kopf(shell(self._login, RECONCILED, self._own.take, self.stop), self._configuration.identity)
 
     def stop(self) -> None:
         """Finish what is being worked on and return from `run`."""
