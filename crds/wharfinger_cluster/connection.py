@@ -39,17 +39,16 @@ class Login:
     proxy: str = field(default="", repr=False)
     authorization: Authorization = field(default=anonymous, repr=False)
 
-    def session(self, *, limit: int = 32) -> aiohttp.ClientSession:
+    def session(self, *, limit: int = 32, outer: tuple[aiohttp.ClientMiddlewareType, ...] = ()) -> aiohttp.ClientSession:
         """Open an HTTP session that is logged in; at most `limit` connections, 0 for any number. The caller closes it.
 
-        For kopf: `kopf.AiohttpSession(server=login.server, default_namespace=login.namespace, aiohttp_session=login.session())`.
-        kopf closes the session it was given, so it needs one of its own.
+        `outer` are middlewares around the log-in: they see no credential.
         """
         return aiohttp.ClientSession(
             # On Pythons that need it: a TLS connection whose request was cancelled would else stay open until its peer closes it, too.
             connector=aiohttp.TCPConnector(ssl=self.tls or True, limit=limit, enable_cleanup_closed=NEEDS_CLEANUP_CLOSED),
             headers={"User-Agent": USER_AGENT},
-            middlewares=(self._authorize,),
+            middlewares=(*outer, self._authorize),
             proxy=self.proxy or None,
         )
 

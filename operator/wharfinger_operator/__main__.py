@@ -24,7 +24,8 @@ from wharfinger_crds import names
 from wharfinger_crds.settings import Settings, SettingsError
 from wharfinger_operator.configuration import Configuration
 from wharfinger_operator.logs import LogEndpoint
-from wharfinger_operator.operator import Operator, settings_of
+from wharfinger_operator.operator import Operator
+from wharfinger_operator.platform_settings import settings_of
 from wharfinger_operator.root_key import RootKeyError
 from wharfinger_operator.telemetry import Telemetry
 

@@ -1,7 +1,6 @@
 """How copies of children are kept: packed, since a Deployment as dictionaries takes thirty times the memory of its compressed JSON.
 
-Whose child an object is, its name says, which nobody can change: each holds the id of its installation. That it is ours, our
-labels say, or, where somebody took those off, the annotation of what was applied. Everything else in a server namespace is
+Whose child an object is, its name says, which nobody can change: each holds the id of its installation. What is not ours is
 kept by name only, so that it is never taken over.
 """
 
@@ -15,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from wharfinger_crds import names
-from wharfinger_operator.diff import APPLIED
+from wharfinger_operator.ownership import is_ours
 from wharfinger_operator.plan.identity import InstallationKey, installation_key
 from wharfinger_operator.plan.rollout import is_rolling
 
@@ -30,7 +29,7 @@ _POD_STATUS: Final = ("conditions", "initContainerStatuses", "containerStatuses"
 
 def packed_child(found: Mapping[str, Any]) -> Copy:
     """Return the copy of a child, or of what somebody else put beside the children."""
-    if found["metadata"].get("labels", {}).get(names.MANAGED_BY) != names.MANAGER and not _was_applied(found):
+    if not is_ours(found):
         return _slim(found)
     rolls = {_ROLLS: True} if found["kind"] == "Deployment" and is_rolling(found) else {}
     return {**_slim(found), **rolls, _OWNER: installation_key(found), _PACKED: _packed(found)}
@@ -69,17 +68,13 @@ def rolls(copy: Copy) -> bool:
     return _ROLLS in copy
 
 
-def is_ours(copy: Copy) -> bool:
-    """Tell whether the operator made it."""
-    return _PACKED in copy
+def is_stranger(copy: Copy) -> bool:
+    """Tell whether it is no child, but what somebody else put beside the children."""
+    return _PACKED not in copy
 
 
 def _packed(found: Mapping[str, Any]) -> bytes:
     return zlib.compress(msgspec.json.encode(found), 1)
-
-
-def _was_applied(found: Mapping[str, Any]) -> bool:
-    return APPLIED in found["metadata"].get("annotations", {})
 
 
 def _slim(found: Mapping[str, Any]) -> Copy:

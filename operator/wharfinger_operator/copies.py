@@ -32,7 +32,8 @@ from wharfinger_cluster.resource import (
 from wharfinger_crds import names
 from wharfinger_crds.settings import Namespaces
 from wharfinger_crds.tool_definitions import read_definitions, tool_digests
-from wharfinger_operator.child_copy import Copy, ids, is_ours, owner, packed_child, packed_pod, rolls, unpacked
+from wharfinger_operator.child_copy import Copy, ids, is_stranger, owner, packed_child, packed_pod, rolls, unpacked
+from wharfinger_operator.ownership import is_ours
 from wharfinger_operator.plan.identity import InstallationKey
 from wharfinger_operator.world import DnsPeer, Stored
 
@@ -108,11 +109,11 @@ class Copies:
 
     def children(self, namespace: str, name: str) -> tuple[Object, ...]:
         """Return the children of an installation, in every namespace."""
-        return tuple(unpacked(copy) for copy in self._of(namespace, name) if is_ours(copy) and copy["kind"] != "Pod")
+        return tuple(unpacked(copy) for copy in self._of(namespace, name) if not is_stranger(copy) and copy["kind"] != "Pod")
 
     def strangers(self, namespace: str, name: str) -> tuple[Object, ...]:
         """Return what stands beside the children of an installation and was not made by the operator; without its contents."""
-        return tuple(copy for copy in self._of(namespace, name) if not is_ours(copy))
+        return tuple(copy for copy in self._of(namespace, name) if is_stranger(copy))
 
     def pods(self, namespace: str, name: str) -> tuple[Object, ...]:
         """Return the pods of an installation."""
@@ -201,8 +202,7 @@ class Copies:
 
 
 def _foreign(found: Object | None) -> Object | None:
-    ours = found is not None and found["metadata"].get("labels", {}).get(names.MANAGED_BY) == names.MANAGER
-    return None if ours else found
+    return None if found is None or is_ours(found) else found
 
 
 def dns_peer(service: Mapping[str, Any]) -> DnsPeer:

@@ -9,9 +9,9 @@ from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.errors import Conflict, Forbidden, Invalid, NotFound
 from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, SECRET, SERVICE, SERVICE_ACCOUNT, Resource
 from wharfinger_crds import conditions as c
-from wharfinger_crds import names
 from wharfinger_operator.admission import Admission
-from wharfinger_operator.diff import APPLIED, Changes, Key, key_of
+from wharfinger_operator.diff import Changes, Key, key_of
+from wharfinger_operator.ownership import is_ours
 from wharfinger_operator.world import Manifest
 
 RESOURCES: Final[dict[str, Resource]] = {r.kind: r for r in (CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, SECRET, SERVICE, SERVICE_ACCOUNT)}
@@ -54,13 +54,9 @@ async def execute(
 async def _is_foreign(cluster: Cluster, manifest: Manifest) -> bool:
     meta = manifest["metadata"]
     try:
-        found = await cluster.get(RESOURCES[manifest["kind"]], meta["name"], meta["namespace"])
+        return not is_ours(await cluster.get(RESOURCES[manifest["kind"]], meta["name"], meta["namespace"]))
     except NotFound:
         return False
-    if APPLIED in found["metadata"].get("annotations", {}):
-        return False  # ours, although somebody took its labels off
-    have, ours = found["metadata"].get("labels", {}), meta["labels"]
-    return any(have.get(label) != ours.get(label) for label in (names.MANAGED_BY, names.INSTALLATION_NAMESPACE, names.INSTALLATION_NAME))
 
 
 async def _delete(cluster: Cluster, found: Manifest) -> None:

@@ -12,13 +12,14 @@ from typing import Final
 from wharfinger_cluster.client import Cluster, LogTail
 from wharfinger_cluster.errors import Invalid, NotFound
 from wharfinger_cluster.kind_resource import kind_resource
-from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, POD, SECRET, Object, Scope
+from wharfinger_cluster.resource import DEPLOYMENT, POD, SECRET, Object, Scope
 from wharfinger_crds import names
 from wharfinger_crds.connection import MalformedConnectionError, read_connection
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.kinds import INSTALLATION
-from wharfinger_crds.settings import Settings, read_settings
+from wharfinger_crds.settings import Settings
 from wharfinger_operator.observe import secret_data
+from wharfinger_operator.platform_settings import settings_of
 
 BYTES: Final = 1_000_000
 """Of all pods together."""
@@ -50,9 +51,9 @@ class Gathered:
 
 
 async def gather(cluster: Cluster, system: str, namespace: str, name: str, tail: Tail) -> Gathered | Refused:
-    """Return the logs of an installation. Raises NotFound where there is no such installation, ClusterError."""
+    """Return the logs of an installation. Raises NotFound where there is no such installation, SettingsError, ClusterError."""
     installation = Installation.parse(await cluster.get(kind_resource(INSTALLATION), name, namespace))
-    settings = read_settings((await cluster.get(CONFIG_MAP, names.SETTINGS_CONFIGMAP, system)).get("data", {}).get(names.SETTINGS_KEY, ""))
+    settings = await settings_of(cluster, system)
     selector = f"{names.MANAGED_BY}={names.MANAGER},{names.INSTALLATION_NAMESPACE}={namespace},{names.INSTALLATION_NAME}={name}"
     scopes = [Scope(servers, labels=selector) for servers in settings.namespaces.servers]
     pods = [pod for scope in scopes for pod in await cluster.list(POD, scope)]

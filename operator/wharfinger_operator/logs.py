@@ -20,6 +20,7 @@ from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.errors import ClusterError, Forbidden, Invalid, NotFound
 from wharfinger_cluster.resource import SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW, Object
 from wharfinger_crds import names
+from wharfinger_crds.settings import SettingsError
 from wharfinger_operator.gather_logs import Refused, Tail, gather
 from wharfinger_operator.redact import redacted
 
@@ -60,6 +61,8 @@ class LogEndpoint:
                 return await self._permitted(token, namespace, name, tail)
         except Forbidden as error:
             return _refused(Refused(500, f"the operator lacks a right of its chart: {error}"))
+        except SettingsError as error:
+            return _refused(Refused(500, f"the platform settings are wrong: {error}"))
         except (ClusterError, TimeoutError):
             return _refused(Refused(503, "the API server did not answer: ask again"))
 

@@ -19,7 +19,7 @@ from wharfinger_crds import names
 from wharfinger_crds.base import Object as OwnObject
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN, Kind
-from wharfinger_crds.settings import Settings, SettingsError, read_settings
+from wharfinger_crds.settings import Settings, SettingsError
 from wharfinger_crds.token import Token
 from wharfinger_operator import triggers
 from wharfinger_operator.ask_bridge import BridgeAsker
@@ -33,9 +33,10 @@ from wharfinger_operator.listen import Listeners
 from wharfinger_operator.observe import Observer
 from wharfinger_operator.own_objects import ObjectKey, OwnObjects
 from wharfinger_operator.plan.identity import InstallationKey
+from wharfinger_operator.platform_settings import settings_in
 from wharfinger_operator.reconcile import Reconciler
 from wharfinger_operator.root_key import ensure_root_key
-from wharfinger_operator.shell import run_kopf, shell
+from wharfinger_operator.shell import Shell
 from wharfinger_operator.telemetry import Telemetry
 from wharfinger_operator.triggers import Key
 
@@ -53,13 +54,13 @@ class Operator:
 
     def __init__(self, cluster: Cluster, login: Login, configuration: Configuration, settings: Settings, telemetry: Telemetry) -> None:
         self._cluster = cluster
-        self._login = login
         self._configuration = configuration
         self._telemetry = telemetry
         self._stop = asyncio.Event()
         self.queue: WorkQueue[Key] = WorkQueue()
         scopes = {**dict.fromkeys(RECONCILED, Scope()), TOKEN: Scope(settings.namespaces.system)}
         self._own = OwnObjects(cluster, scopes, self._own_changed)
+        self._shell = Shell(login, configuration.identity, RECONCILED, self._own.take, self._own.doubt)
         self._copies = Copies(cluster, settings.namespaces, self._copy_changed, self._child_changed, self._settings_changed)
         self._observer = Observer(self._own, self._copies, settings, b"")
         self._asker = ServerAsker(version("wharfinger"))
@@ -82,17 +83,14 @@ class Operator:
         try:
             await _patiently(self._own.load)
             await self._copies.synced()
-            background += [asyncio.create_task(self._own.keep()), asyncio.create_task(self._recorder.run())]
+            background += [asyncio.create_task(each) for each in (self._own.keep(), self._shell.run(), self._recorder.run())]
             self._telemetry.watch(self.queue, self._copies.informers)
             self.queue.add(SWEEP)
             work = asyncio.create_task(self.queue.run(self._work, self._configuration.workers))
-            background.append(asyncio.create_task(self._follow()))
             _log.info("working")
-            await asyncio.wait({background[-1], asyncio.create_task(self._stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            await self._stop.wait()
             self.queue.shut_down()
             await work
-            if background[-1].done():
-                background[-1].result()
         finally:
             for task in background:
                 task.cancel()
@@ -102,9 +100,6 @@ class Operator:
             await self._asker.close()
             await self._images.close()
             await self._registries.close()
-
-    async def _follow(self) -> None:
-        await run_kopf(shell(self._login, RECONCILED, self._own.take, self.stop), self._configuration.identity)
 
     def stop(self) -> None:
         """Finish what is being worked on and return from `run`."""
@@ -176,7 +171,7 @@ class Operator:
     def _settings_changed(self, found: Object) -> None:
         """Take over new platform settings; keep the last good ones, and say so, where they are wrong."""
         try:
-            settings = read_settings(found.get("data", {}).get(names.SETTINGS_KEY, ""))
+            settings = settings_in(found)
         except SettingsError as error:
             _log.error("the new platform settings are wrong, the old ones stay in force: %s", error)
             self._recorder.record(found, "Warning", "InvalidSettings", str(error))
@@ -200,12 +195,3 @@ async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
             failures += 1
             _log.warning("%s; trying again", error)
             await asyncio.sleep(delay(failures, RETRY_BASE, RETRY_CAP))
-
-
-async def settings_of(cluster: Cluster, namespace: str) -> Settings:
-    """Return the platform settings of a cluster. Raises SettingsError with the field's path, or ClusterError."""
-    found = await cluster.get(CONFIG_MAP, names.SETTINGS_CONFIGMAP, namespace)
-    settings = read_settings(found.get("data", {}).get(names.SETTINGS_KEY, ""))
-    if settings.namespaces.system != namespace:
-        raise SettingsError(f"namespaces.system: is {settings.namespaces.system}, but the settings stand in {namespace}")
-    return settings

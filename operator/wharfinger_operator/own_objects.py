@@ -1,12 +1,12 @@
-"""The objects of our own kinds, as last seen: fed by kopf's events, corrected by a list every ten minutes.
+"""The objects of our own kinds, as last seen: fed by kopf's events, corrected by lists.
 
-Invariants: kopf reports no deletion that fell into a gap of its watch, so what a list does not show is gone; a list taken
-before an event never overrides it (resource versions decide); an object that cannot be read is left out and said, once.
+Invariants: kopf reports no deletion that fell into a gap of its watch, so a kind is listed whenever kopf has listed it: what
+that list does not show is gone. A list taken before an event never overrides it (resource versions decide); an object that
+cannot be read is left out and said, once.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
@@ -15,9 +15,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from wharfinger_cluster.client import Cluster
-from wharfinger_cluster.errors import ClusterError
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import Scope
+from wharfinger_cluster.workqueue import WorkQueue
 from wharfinger_crds.base import Object
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.kinds import INSTALLATION, Kind
@@ -27,7 +27,7 @@ ObjectKey = tuple[str, str]
 OnChange = Callable[[Kind, ObjectKey, Object | None, Object | None, bool], None]
 """Called with the old object, the new one, and whether it was this program that wrote it."""
 RESYNC: Final = 600.0
-"""Seconds between lists."""
+"""Seconds after which a kind is listed in any case."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +43,8 @@ class OwnObjects:
         self.index = InstallationIndex()
         """The installations, by what they name."""
         self._unreadable: set[tuple[str, ObjectKey]] = set()
+        self._kinds = {kind.kind: kind for kind in kinds}
+        self._doubtful: WorkQueue[str] = WorkQueue()
 
     def all(self, kind: Kind) -> Mapping[ObjectKey, Any]:
         """Return the objects of a kind."""
@@ -54,41 +56,50 @@ class OwnObjects:
 
     def take(self, kind: Kind, event: str | None, manifest: Mapping[str, Any]) -> None:
         """Take in one event: its type (None for what was there before) and the object."""
-        meta = manifest["metadata"]
-        key = (meta.get("namespace", ""), meta["name"])
-        scope = self._scopes[kind]
-        if scope.namespace is not None and key[0] != scope.namespace:
+        try:
+            key, version = _key(manifest), _version(manifest)
+        except (KeyError, TypeError, ValueError):
+            _log.error("an event of a %s without name or version is left out", kind.kind)
             return
-        self._put(kind, key, None if event == "DELETED" else self._read(kind, key, manifest), int(meta.get("resourceVersion", "0")))
+        if self._scopes[kind].namespace in {None, key[0]}:
+            self._put(kind, key, version, None if event == "DELETED" else manifest)
 
     def took(self, kind: Kind, manifest: Mapping[str, Any]) -> None:
         """Take in what a write of ours returned: the event of it may come after the next look at this object."""
-        meta = manifest["metadata"]
-        key = (meta.get("namespace", ""), meta["name"])
-        self._put(kind, key, self._read(kind, key, manifest), int(meta["resourceVersion"]), ours=True)
+        self._put(kind, _key(manifest), _version(manifest), manifest, ours=True)
+
+    def doubt(self, kind: Kind) -> None:
+        """Have a kind listed: what vanished may not have been reported."""
+        self._doubtful.add(kind.kind)
 
     async def load(self) -> None:
         """List every kind and replace the copy by difference. Raises ClusterError."""
-        for kind, scope in self._scopes.items():
-            before = {key: int(found.metadata.resource_version or 0) for key, found in self._store[kind.kind].items()}
-            seen: set[ObjectKey] = set()
-            async for page in self._cluster.pages(kind_resource(kind), scope):
-                for manifest in page.items:
-                    seen.add((manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]))
-                    self.take(kind, None, manifest)
-            for key in before.keys() - seen:
-                now = self._store[kind.kind].get(key)
-                if now is not None and int(now.metadata.resource_version or 0) == before[key]:
-                    self._put(kind, key, None, before[key])
+        for kind in self._scopes:
+            await self._list(kind)
 
     async def keep(self) -> None:
-        """List again now and then, until cancelled."""
-        while True:
-            await asyncio.sleep(RESYNC * random.uniform(0.9, 1.1))  # noqa: S311 - spreads load, guards nothing
-            try:
-                await self.load()
-            except ClusterError as error:
-                _log.warning("listing our objects failed, next time then: %s", error)
+        """List what is doubtful, until cancelled; again where listing fails."""
+        await self._doubtful.run(self._dispel, 1)
+
+    async def _dispel(self, name: str) -> float:
+        await self._list(self._kinds[name])
+        return RESYNC * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, guards nothing
+
+    async def _list(self, kind: Kind) -> None:
+        before = {key: self._known(kind, key) for key in self._store[kind.kind]}
+        seen: set[ObjectKey] = set()
+        async for page in self._cluster.pages(kind_resource(kind), self._scopes[kind]):
+            for manifest in page.items:
+                seen.add(_key(manifest))
+                self.take(kind, None, manifest)
+        for key in before.keys() - seen:
+            if self._known(kind, key) == before[key]:
+                self._put(kind, key, before[key], None)
+
+    def _known(self, kind: Kind, key: ObjectKey) -> int:
+        """Return the version of the copy; 0 where there is none."""
+        found = self._store[kind.kind].get(key)
+        return int(found.metadata.resource_version or 0) if found is not None else 0
 
     def _read(self, kind: Kind, key: ObjectKey, manifest: Mapping[str, Any]) -> Object | None:
         try:
@@ -102,12 +113,13 @@ class OwnObjects:
         self._unreadable.discard((kind.kind, key))
         return found
 
-    def _put(self, kind: Kind, key: ObjectKey, new: Object | None, version: int, *, ours: bool = False) -> None:
-        store = self._store[kind.kind]
-        old = store.get(key)
-        known = int(old.metadata.resource_version or 0) if old is not None else 0
-        if known > version or (known == version and new is not None):
+    def _put(self, kind: Kind, key: ObjectKey, version: int, manifest: Mapping[str, Any] | None, *, ours: bool = False) -> None:
+        known = self._known(kind, key)
+        # Before it is read: reading is what costs, and most events tell what a write of ours or a list told before.
+        if known > version or (known == version and manifest is not None):
             return
+        store = self._store[kind.kind]
+        old, new = store.get(key), self._read(kind, key, manifest) if manifest is not None else None
         if new is None:
             store.pop(key, None)
         else:
@@ -116,3 +128,12 @@ class OwnObjects:
             self.index.take(*(found if isinstance(found, Installation) else None for found in (old, new)))
         if old is not None or new is not None:
             self._on_change(kind, key, old, new, ours)
+
+
+def _key(manifest: Mapping[str, Any]) -> ObjectKey:
+    metadata = manifest["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
+
+
+def _version(manifest: Mapping[str, Any]) -> int:
+    return int(manifest["metadata"].get("resourceVersion", "0"))

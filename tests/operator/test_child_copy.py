@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from wharfinger_crds import names
-from wharfinger_operator.child_copy import ids, is_ours, owner, packed_child, packed_pod, rolls, unpacked
+from wharfinger_operator.child_copy import ids, is_stranger, owner, packed_child, packed_pod, rolls, unpacked
 from wharfinger_operator.diff import APPLIED
 
 ID = names.installation_id("team-a", "jira")
@@ -26,7 +26,7 @@ def test_a_child_is_kept_whole_and_found_by_the_id_in_its_name() -> None:
     assert unpacked(copy) == child(labels=LABELS)
     assert ids(copy) == {ID}
     assert owner(copy) == ("team-a", "jira")
-    assert is_ours(copy)
+    assert not is_stranger(copy)
 
 
 @pytest.mark.parametrize("name", [f"mcp-jira-{ID}", f"mcp-jira-{ID}-env", f"connection-{ID}"])
@@ -40,7 +40,7 @@ def test_a_child_without_its_labels_is_still_ours() -> None:
 
     assert ids(copy) == {ID}
     assert owner(copy) is None
-    assert is_ours(copy)
+    assert not is_stranger(copy)
 
 
 def test_labels_of_another_installation_do_not_make_it_the_others() -> None:
@@ -52,7 +52,7 @@ def test_labels_of_another_installation_do_not_make_it_the_others() -> None:
 def test_of_what_is_not_ours_only_the_name_is_kept() -> None:
     copy = packed_child({**child(kind="Secret"), "data": {"password": "planted"}})
 
-    assert not is_ours(copy)
+    assert is_stranger(copy)
     assert "planted" not in repr(copy)
     assert ids(copy) == {ID}
 

@@ -90,6 +90,9 @@ class FaultyProxy:
     def open_watches(self) -> int:
         return len(self._open)
 
+    def open_watches_of(self, which: Which) -> int:
+        return len(self._watches(which))
+
     @property
     def connections(self) -> int:
         """How many connections clients made since the last cut."""
@@ -109,14 +112,27 @@ class FaultyProxy:
         """Take requests of that sort and never answer."""
         self._hanging = which
 
-    async def inject(self, line: bytes) -> None:
-        """Send a line to all open watches, as if it came from the API server."""
-        for response in self._open:
+    def recover(self) -> None:
+        """Answer and hang no more."""
+        self._answers.clear()
+        self._hanging = nothing
+
+    async def inject(self, line: bytes, which: Which = anything) -> None:
+        """Send a line to the open watches of that sort, as if it came from the API server."""
+        for response in self._watches(which):
             await response.write(line + b"\n")
 
-    def cut_watches(self) -> None:
-        """Reset the connections of all open watches."""
-        self._cut({response._req.transport for response in self._open if response._req and response._req.transport})
+    async def truncate(self, part: bytes, which: Which = anything) -> None:
+        """End the open watches of that sort in good order, but in the middle of a line."""
+        for response in self._watches(which):
+            await response.write(part)
+            await response.write_eof()
+            if response._req and response._req.transport:
+                response._req.transport.close()
+
+    def cut_watches(self, which: Which = anything) -> None:
+        """Reset the connections of the open watches of that sort."""
+        self._cut({response._req.transport for response in self._watches(which) if response._req and response._req.transport})
 
     def freeze(self) -> None:
         """Leave watches open, but let nothing through, like a firewall that forgot the connection."""
@@ -135,6 +151,9 @@ class FaultyProxy:
         self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
         await self._site.start()
         self._port = self._runner.addresses[0][1]
+
+    def _watches(self, which: Which) -> list[web.StreamResponse]:
+        return [response for response in self._open if isinstance(response._req, web.Request) and which(response._req)]
 
     @staticmethod
     def _cut(transports: set[asyncio.BaseTransport]) -> None:

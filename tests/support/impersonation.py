@@ -16,8 +16,8 @@ class Impersonation(Login):
 
     user: str
 
-    def session(self, *, limit: int = 32) -> aiohttp.ClientSession:
-        session = super().session(limit=limit)
+    def session(self, *, limit: int = 32, outer: tuple[aiohttp.ClientMiddlewareType, ...] = ()) -> aiohttp.ClientSession:
+        session = super().session(limit=limit, outer=outer)
         session.headers["Impersonate-User"] = self.user
         return session
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from faulty_platform import SECONDS, behind_proxy, complete
+from faulty_proxy import FaultyProxy
 from operator_platform import Platform, until
 from operator_process import OperatorProcess, platform_namespaces
 from wharfinger_cluster.client import Cluster
+from wharfinger_cluster.connection import Login
 
 
 @pytest.fixture
@@ -27,3 +30,26 @@ async def operator(platform: Platform) -> AsyncIterator[OperatorProcess]:
         yield running
     finally:
         await running.stop()
+
+
+@pytest.fixture
+async def proxy(admin: Login) -> AsyncIterator[FaultyProxy]:
+    async with FaultyProxy(admin) as running:
+        yield running
+
+
+@pytest.fixture
+def behind(platform: Platform, proxy: FaultyProxy, tmp_path: Path) -> Platform:
+    return behind_proxy(platform, proxy, tmp_path / "proxy.kubeconfig")
+
+
+@pytest.fixture
+async def running(behind: Platform) -> AsyncIterator[OperatorProcess]:
+    """An operator at work behind the proxy."""
+    operator = await behind.operator()
+    try:
+        await behind.install("before")
+        await until(lambda: complete(behind, "before"), SECONDS)
+        yield operator
+    finally:
+        await operator.stop()

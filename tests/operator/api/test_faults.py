@@ -1,72 +1,18 @@
 """An operator behind an API server that fails: nothing ends, nothing is deleted on stale knowledge, everything comes right."""
 
 import signal
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from pathlib import Path
 
 import msgspec
 import pytest
-import yaml
 
-from faulty_proxy import FaultyProxy, Which, anything, lists, watches, writes
+from faulty_platform import SECONDS, complete, of
+from faulty_proxy import FaultyProxy, Which, lists, watches, writes
 from operator_platform import Platform, until
 from operator_process import OperatorProcess
-from wharfinger_cluster.connection import Login
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import LEASE, SERVICE
 from wharfinger_crds import names
 from wharfinger_crds.kinds import INSTALLATION
-
-CHILDREN = 6
-SECONDS = 60.0
-
-
-@pytest.fixture
-async def proxy(admin: Login) -> AsyncIterator[FaultyProxy]:
-    async with FaultyProxy(admin) as running:
-        yield running
-
-
-@pytest.fixture
-def behind(platform: Platform, proxy: FaultyProxy, tmp_path: Path) -> Platform:
-    """The platform, whose operators see the API server through the proxy; the test itself does not."""
-    path = tmp_path / "proxy.kubeconfig"
-    cluster = {"name": "proxy", "cluster": {"server": proxy.url}}
-    context = {"name": "proxy", "context": {"cluster": "proxy", "user": "nobody"}}
-    users = [{"name": "nobody", "user": {}}]
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [cluster],
-        "contexts": [context],
-        "users": users,
-        "current-context": "proxy",
-    }
-    path.write_text(yaml.safe_dump(document))
-    return replace(platform, kubeconfig=str(path))
-
-
-@pytest.fixture
-async def running(behind: Platform) -> AsyncIterator[OperatorProcess]:
-    """An operator at work."""
-    operator = await behind.operator()
-    try:
-        await behind.install("before")
-        await until(lambda: complete(behind, "before"), SECONDS)
-        yield operator
-    finally:
-        await operator.stop()
-
-
-async def complete(platform: Platform, *installed: str) -> bool:
-    """Tell whether these installations have all their children and a status, and there is nothing else."""
-    reported = [await platform.ready(INSTALLATION, name) for name in installed]
-    return all(reported) and len(await platform.children()) == CHILDREN * len(installed)
-
-
-def of(plural: str, which: Which = anything) -> Which:
-    return lambda request: f"/{plural}" in request.path and which(request)
 
 
 def not_lease(which: Which) -> Which:
