@@ -82,9 +82,11 @@ def _held(world: InstallationWorld, plan: InstallationPlan, to: Identity, connec
     fence = policies(world, identity, environment) if environment else ()
     kept = _kept(world, identity, to, connection, named)
     secret = connection_secret(world, identity, kept)
-    rest = (o for o in plan.desired or () if (o["kind"], o["metadata"]["name"]) != ("Secret", secret["metadata"]["name"]))
+    rest = [o for o in plan.desired or () if (o["kind"], o["metadata"]["name"]) != ("Secret", secret["metadata"]["name"])]
+    # What is the same in every namespace is repaired in both.
+    beside = [{**o, "metadata": {**o["metadata"], "namespace": serving}} for o in rest if o["kind"] in {"Service", "ServiceAccount"}]
     return replace(
-        plan, desired=(*fence, *rest, secret), environment=environment, identity=identity, connection=kept, moves_to=to,
+        plan, desired=(*fence, *beside, *rest, secret), environment=environment, identity=identity, connection=kept, moves_to=to,
         spared=frozenset({serving}),
     )  # fmt: skip
 

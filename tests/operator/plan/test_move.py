@@ -98,7 +98,8 @@ def test_the_old_server_is_fenced_as_its_environment_says_now(scene: MoveScene) 
     assert "egress" not in policies[NEW]
 
     del scene.live["NetworkPolicy", OLD, names.server_name(scene.world.namespace, scene.world.name)]
-    assert [(o["kind"], o["metadata"]["namespace"]) for o in scene.look().apply] == [("NetworkPolicy", OLD)]
+    del scene.live["Service", OLD, names.server_name(scene.world.namespace, scene.world.name)]
+    assert [(o["kind"], o["metadata"]["namespace"]) for o in scene.look().apply] == [("NetworkPolicy", OLD), ("Service", OLD)]
 
 
 def test_a_new_server_that_does_not_come_up_is_named_and_the_old_one_serves(scene: MoveScene) -> None:
