@@ -16,6 +16,7 @@ import msgspec
 
 from wharfinger_crds import names
 from wharfinger_operator.diff import APPLIED
+from wharfinger_operator.plan.default_deny import is_default_deny
 from wharfinger_operator.plan.identity import InstallationKey, installation_key
 from wharfinger_operator.plan.rollout import is_rolling
 
@@ -23,6 +24,7 @@ Copy = dict[str, Any]
 _PACKED: Final = "packed"
 _OWNER: Final = "owner"
 _ROLLS: Final = "rolls"
+_CLOSES: Final = "closes"
 _ID: Final = re.compile(r"[a-z2-7]{10}")
 _CONNECTION: Final = "connection-"
 _POD_STATUS: Final = ("conditions", "initContainerStatuses", "containerStatuses", "podIP")
@@ -31,7 +33,7 @@ _POD_STATUS: Final = ("conditions", "initContainerStatuses", "containerStatuses"
 def packed_child(found: Mapping[str, Any]) -> Copy:
     """Return the copy of a child, or of what somebody else put beside the children."""
     if found["metadata"].get("labels", {}).get(names.MANAGED_BY) != names.MANAGER and not _was_applied(found):
-        return _slim(found)
+        return {**_slim(found), **({_CLOSES: True} if found["kind"] == "NetworkPolicy" and is_default_deny(found) else {})}
     rolls = {_ROLLS: True} if found["kind"] == "Deployment" and is_rolling(found) else {}
     return {**_slim(found), **rolls, _OWNER: installation_key(found), _PACKED: _packed(found)}
 
@@ -67,6 +69,11 @@ def ids(copy: Copy) -> frozenset[str]:
 def rolls(copy: Copy) -> bool:
     """Tell whether it is a Deployment on its way to a revision."""
     return _ROLLS in copy
+
+
+def closes(copy: Copy | None) -> bool:
+    """Tell whether it is a policy, not one of ours, that closes its namespace for every pod."""
+    return copy is not None and _CLOSES in copy
 
 
 def is_ours(copy: Copy) -> bool:
