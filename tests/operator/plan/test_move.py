@@ -116,16 +116,37 @@ def test_where_neither_serves_the_condition_says_what_the_new_one_lacks(scene: M
     scene.move("new")
     scene.look()
     scene.up(OLD, 0)
-    scene.world = replace(scene.world, pods=(PodFact("new-1", c.CRASHED, "exit code 3", NEW),))
+    scene.world = replace(
+        scene.world, pods=(PodFact("old-1", c.CRASHED, "exit code 1", OLD), PodFact("new-1", c.CRASHED, "exit code 3", NEW))
+    )
     scene.look()
 
     assert scene.says(c.WORKLOAD_AVAILABLE) == ("False", c.CRASHED, "exit code 3")
+
+
+def test_a_part_of_the_new_server_is_called_where_nothing_of_the_old_one_serves(scene: MoveScene) -> None:
+    assert scene.world.entry
+    assert scene.world.entry.spec.self_hosted
+    hosted = scene.world.entry.spec.self_hosted.model_copy(update={"replicas": 2})
+    spec = scene.world.entry.spec.model_copy(update={"self_hosted": hosted})
+    scene.world = replace(scene.world, entry=scene.world.entry.model_copy(update={"spec": spec}))
+    scene.move("new")
+    scene.look()
+    scene.up(NEW)
+    scene.look()
+    assert scene.called() == OLD
+
+    scene.up(OLD, 0)
+    scene.look()
+    assert scene.called() == NEW
 
 
 def test_a_second_move_in_the_middle_keeps_the_one_that_serves_and_drops_the_one_that_never_did(scene: MoveScene) -> None:
     scene.move("new")
     scene.look()
     scene.move("third")
+    # A moment's weakness of the one that serves makes no other one of it.
+    scene.up(OLD, 0)
     scene.look()
     assert (scene.places(), scene.called()) == ({OLD, THIRD}, OLD)
 
