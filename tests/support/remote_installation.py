@@ -19,9 +19,10 @@ from wharfinger_crds.tool_definitions import read_definitions
 
 @contextlib.asynccontextmanager
 async def leading(platform: Platform) -> AsyncIterator[OperatorProcess]:
-    """Run an operator, which is stopped whatever happens."""
+    """Run an operator that leads; it is stopped whatever happens."""
     running = await platform.operator()
     try:
+        await until(running.leads, 60)
         yield running
     finally:
         await running.stop()

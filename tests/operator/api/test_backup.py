@@ -109,7 +109,6 @@ async def test_a_backup_restored_into_an_empty_cluster_comes_up_with_its_grants_
     shuffled = list(kept.rest)
     random.Random(int(children)).shuffle(shuffled)  # noqa: S311 - any order, and the same again
     async with leading(platform) as second:
-        await until(second.leads, SECONDS)
         await restore(platform, shuffled)
 
         async def is_as_before() -> bool:
@@ -121,7 +120,6 @@ async def test_a_backup_restored_into_an_empty_cluster_comes_up_with_its_grants_
         assert await stored(platform) == definitions
         assert await offered(platform) == ["a", "b"]
     async with leading(platform) as third:
-        await until(third.leads, SECONDS)
         await third.settled()
         assert await third.writes() == 0
 
