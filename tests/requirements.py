@@ -18,7 +18,7 @@ BUILT: Final = {
     "INS-4": "A server with resources and no tools gets a tool for each resource, which reads it.",
     "INS-5": "Tools are fresh: polled, and asked for at once when the server announces a change.",
     "INS-6": "What an installation's server does is one word, and why it does not run is said so that a person can mend it.",
-    "INS-7": "Restart and update are rolled out without a gap; suspend scales to zero.",
+    "INS-7": "Restart, update and a move to another namespace are rolled out without a gap; suspend scales to zero.",
     "INS-8": "Deletion removes everything in every namespace, also when the operator was away.",
     "INS-9": "Container logs for who may read them, without access to the workload's namespace and without secret values.",
     "INS-10": "A personal installation is used by its owner only, a team's by its members; sharing and lending through a gateway take a field each.",
@@ -43,5 +43,5 @@ BUILT: Final = {
     "OPS-1": "Everything is a manifest; status follows kstatus, and a user's object is never written but for its status.",
     "OPS-2": "The Helm chart: a closed schema, exact rights, roles for people, admission policies, disruption budgets, monitors, rules, a dashboard.",
     "OPS-7": "One operator leads and another takes over; gateway replicas hold no state.",
-    "OPS-9": "An upgraded operator leaves running servers alone, and documents of neighbouring versions are read.",
+    "OPS-9": "An upgraded operator leaves running servers alone; documents and CRDs of neighbouring versions are read; a restored backup loses no grant and no token.",
 }

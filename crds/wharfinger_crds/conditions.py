@@ -57,6 +57,7 @@ PULL_SECRET_INVALID: Final = "PullSecretInvalid"  # noqa: S105 - a reason
 IMAGE_UNREADABLE: Final = "ImageUnreadable"
 SECRET_IN_PLAIN_SIGHT: Final = "SecretInPlainSight"  # noqa: S105 - a reason
 NOT_PROVEN: Final = "NotProven"
+DEFAULT_DENY_MISSING: Final = "DefaultDenyMissing"
 NOT_NEEDED: Final = "NotNeeded"
 DOMAINS_UNREACHABLE: Final = "DomainsUnreachable"
 SUSPENDED: Final = "Suspended"

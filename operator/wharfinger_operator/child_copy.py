@@ -15,6 +15,7 @@ import msgspec
 
 from wharfinger_crds import names
 from wharfinger_operator.ownership import is_ours
+from wharfinger_operator.plan.default_deny import is_default_deny
 from wharfinger_operator.plan.identity import InstallationKey, installation_key
 from wharfinger_operator.plan.rollout import is_rolling
 
@@ -22,6 +23,7 @@ Copy = dict[str, Any]
 _PACKED: Final = "packed"
 _OWNER: Final = "owner"
 _ROLLS: Final = "rolls"
+_CLOSES: Final = "closes"
 _ID: Final = re.compile(r"[a-z2-7]{10}")
 _CONNECTION: Final = "connection-"
 _POD_STATUS: Final = ("conditions", "initContainerStatuses", "containerStatuses", "podIP")
@@ -30,7 +32,7 @@ _POD_STATUS: Final = ("conditions", "initContainerStatuses", "containerStatuses"
 def packed_child(found: Mapping[str, Any]) -> Copy:
     """Return the copy of a child, or of what somebody else put beside the children."""
     if not is_ours(found):
-        return _slim(found)
+        return {**_slim(found), **({_CLOSES: True} if found["kind"] == "NetworkPolicy" and is_default_deny(found) else {})}
     rolls = {_ROLLS: True} if found["kind"] == "Deployment" and is_rolling(found) else {}
     return {**_slim(found), **rolls, _OWNER: installation_key(found), _PACKED: _packed(found)}
 
@@ -71,6 +73,11 @@ def rolls(copy: Copy) -> bool:
 def is_stranger(copy: Copy) -> bool:
     """Tell whether it is no child, but what somebody else put beside the children."""
     return _PACKED not in copy
+
+
+def closes(copy: Copy | None) -> bool:
+    """Tell whether it is a policy, not one of ours, that closes its namespace for every pod."""
+    return copy is not None and _CLOSES in copy
 
 
 def _packed(found: Mapping[str, Any]) -> bytes:

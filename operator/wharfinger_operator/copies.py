@@ -32,7 +32,7 @@ from wharfinger_cluster.resource import (
 from wharfinger_crds import names
 from wharfinger_crds.settings import Namespaces
 from wharfinger_crds.tool_definitions import read_definitions, tool_digests
-from wharfinger_operator.child_copy import Copy, ids, is_stranger, owner, packed_child, packed_pod, rolls, unpacked
+from wharfinger_operator.child_copy import Copy, closes, ids, is_stranger, owner, packed_child, packed_pod, rolls, unpacked
 from wharfinger_operator.ownership import is_ours
 from wharfinger_operator.plan.identity import InstallationKey
 from wharfinger_operator.world import DnsPeer, Stored
@@ -65,6 +65,7 @@ class Copies:
         self._by_id: dict[str, dict[str, Copy]] = {}
         self._rolling: dict[str, int] = {}
         """By id, what rolls: a Deployment that is on its way, and a reconciliation that is about to send it there."""
+        self._on_change = on_change
         self._on_child = on_child
         self._stored: Mapping[str, Stored] | None = None
 
@@ -119,6 +120,11 @@ class Copies:
         """Return the pods of an installation."""
         return tuple(unpacked(copy) for copy in self._of(namespace, name) if copy["kind"] == "Pod")
 
+    def is_closed(self, namespace: str) -> bool:
+        """Tell whether a policy closes a server namespace for every pod; of another namespace nothing is known, and nothing is said."""
+        informer = self._children.get((NETWORK_POLICY.kind, namespace))
+        return informer is None or any(closes(copy) for copy in informer.store.values())
+
     def sees_all(self, kind: str, namespace: str) -> bool:
         """Tell whether an object of that kind and namespace that has no copy is not there."""
         informer = self._children.get((kind, namespace))
@@ -161,6 +167,8 @@ class Copies:
         found = [copy for copy in (old, new) if copy is not None]
         for copy in found:
             self._on_child(ids(copy), owner(copy))
+        if found and closes(old) != closes(new):
+            self._on_change(NETWORK_POLICY, found[0])
 
     def _index(self, old: Copy | None, new: Copy | None) -> None:
         for copy, present in ((old, False), (new, True)):

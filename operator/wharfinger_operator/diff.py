@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -52,11 +52,12 @@ def diff(
     owned: Iterable[Manifest],
     existing: frozenset[Key] = frozenset(),
     answers: Mapping[Key, str] = MappingProxyType({}),
+    spares: Callable[[Manifest], bool] = lambda _: False,
 ) -> Changes:
     """Return the changes from `owned` to `desired`; None changes nothing.
 
     `existing` are immutable objects named by their contents: where they are there, they are right. `answers` are the states that our own
-    last writes had; a child that still is in that state would only come back so.
+    last writes had; a child that still is in that state would only come back so. What `spares` names is not deleted.
     """
     if desired is None:
         return Changes()
@@ -66,7 +67,7 @@ def diff(
     remade = [m for m in open_ if key_of(m) in live and _is_frozen(m, live[key_of(m)])]
     pending = [m for m in open_ if key_of(m) not in existing and (m in remade or not is_settled(m, live.get(key_of(m))))]
     tampered = [m for m in open_ if m not in remade and key_of(m) in live and added(m, live[key_of(m)])]
-    surplus = [manifest for key, manifest in live.items() if key not in wanted and not manifest["metadata"].get("deletionTimestamp")]
+    surplus = [m for key, m in live.items() if key not in wanted and not m["metadata"].get("deletionTimestamp") and not spares(m)]
     return Changes(
         apply=tuple(stamped(m) for m in pending if m not in tampered),
         replace=tuple(_replacement(m, live[key_of(m)]) for m in tampered),

@@ -13,7 +13,7 @@ from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.errors import Gone, Unreachable
 from wharfinger_cluster.events import EventRecorder
 from wharfinger_cluster.login import Login
-from wharfinger_cluster.resource import CONFIG_MAP, NAMESPACE, SERVICE, Object, Resource, Scope
+from wharfinger_cluster.resource import CONFIG_MAP, NAMESPACE, NETWORK_POLICY, SERVICE, Object, Resource, Scope
 from wharfinger_cluster.workqueue import WorkQueue
 from wharfinger_crds import names
 from wharfinger_crds.base import Object as OwnObject
@@ -140,6 +140,8 @@ class Operator:
         meta, index = found["metadata"], self._own.index
         if resource == NAMESPACE:
             self._add(triggers.of_namespace(meta["name"], index.of_namespace(meta["name"]), self._observer.gateways()))
+        elif resource == NETWORK_POLICY:
+            self._add(triggers.of_environments((name for _, name in self._own.all(ENVIRONMENT)), ()))
         elif meta.get("labels", {}).get(names.USABLE) == "true":
             self._usable_changed(resource.kind, meta["namespace"], meta["name"])
         elif resource == CONFIG_MAP:

@@ -17,14 +17,14 @@ _PULL: Final = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "Invali
 
 def pod_fact(pod: Mapping[str, Any]) -> PodFact:
     """Return what a person needs to know about a pod that is not ready."""
-    name = pod["metadata"]["name"]
+    name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "")
     status = pod.get("status", {})
     for condition in status.get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False" and condition.get("reason") == "Unschedulable":
-            return PodFact(name, c.UNSCHEDULABLE, f"no node can take the pod: {condition.get('message', '')}")
+            return PodFact(name, c.UNSCHEDULABLE, f"no node can take the pod: {condition.get('message', '')}", namespace)
     for reason, message in _problems(status):
-        return PodFact(name, reason, message)
-    return PodFact(name, namespace=pod["metadata"].get("namespace", ""), address=_address(pod))
+        return PodFact(name, reason, message, namespace)
+    return PodFact(name, namespace=namespace, address=_address(pod))
 
 
 def _address(pod: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ from wharfinger_operator.plan.entry import entry_status
 from wharfinger_operator.plan.environment import environment_status
 from wharfinger_operator.plan.gateway import gateway_status
 from wharfinger_operator.plan.installation import InstallationPlan, plan_installation
+from wharfinger_operator.plan.move import plan_move
 from wharfinger_operator.plan.rollout import is_behind, limit
 from wharfinger_operator.plan.token import token_status
 from wharfinger_operator.status import deployment_of, installation_status, workload_finding
@@ -97,13 +98,13 @@ class Reconciler:
         world = self._look(namespace, name)
         if world.installation is None and (world.owned or self.discoverer.knows(namespace, name)) and await self._exists(namespace, name):
             return None
-        plan = plan_installation(world)
+        plan = plan_move(world, plan_installation(world))
         answer = self.images.ask(namespace, name, plan.question)
         if answer:
             world = replace(world, image=answer)
-            plan = plan_installation(world)
+            plan = plan_move(world, plan_installation(world))
         existing = frozenset(("ConfigMap", world.settings.namespaces.system, stored) for stored in world.stored)
-        changes = diff(*fenced(plan, world), existing, self.admission.answers)
+        changes = diff(*fenced(plan, world), existing, self.admission.answers, plan.spares)
         with self.observer.copies.rolls(namespace, name, rolls=not plan.waits and is_behind(world.entry, world.installation)):
             refused = await execute(self.cluster, changes, self._foreignness(world), self.admission, self.observer.copies.took)
         if changes != Changes():

@@ -11,6 +11,7 @@ from typing import Any
 from wharfinger_crds import conditions as c
 from wharfinger_crds.installation import InstallationStatus, Phase, Workload
 from wharfinger_crds.registry_entry import HttpServer
+from wharfinger_operator.plan.identity import Identity
 from wharfinger_operator.plan.installation import InstallationPlan
 from wharfinger_operator.plan.tools import plan_tools
 from wharfinger_operator.pod_fact import refused_pods
@@ -18,10 +19,12 @@ from wharfinger_operator.world import InstallationWorld, Manifest, PodFact
 
 
 def deployment_of(world: InstallationWorld, plan: InstallationPlan) -> Manifest | None:
-    """Return the live Deployment of the plan's workload."""
-    if plan.identity is None:
-        return None
-    wanted = (plan.identity.server_namespace, plan.identity.server)
+    """Return the live Deployment of the plan's workload: while it moves, of the one that serves."""
+    return _deployment_at(world, plan.identity) if plan.identity else None
+
+
+def _deployment_at(world: InstallationWorld, place: Identity) -> Manifest | None:
+    wanted = (place.server_namespace, place.server)
     return next(
         (o for o in world.owned if o["kind"] == "Deployment" and (o["metadata"]["namespace"], o["metadata"]["name"]) == wanted), None
     )
@@ -35,12 +38,30 @@ def workload_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Find
         return c.true(c.WORKLOAD_AVAILABLE, c.REMOTE, "the server runs elsewhere")
     if world.installation and world.installation.spec.suspend:
         return c.false(c.WORKLOAD_AVAILABLE, c.SUSPENDED, "suspended: spec.suspend is true")
-    deployment = deployment_of(world, plan)
-    status = _status(deployment)
     if plan.waits:
         return c.true(
             c.WORKLOAD_AVAILABLE, c.PROGRESSING, "an edit of the entry reaches this server in its turn; the revision before it serves"
         )
+    if plan.moves_to and plan.identity:
+        return _moving_finding(world, plan.identity, plan.moves_to)
+    return _available_finding(world, plan.identity) if plan.identity else _waits(c.WORKLOAD_AVAILABLE, plan)
+
+
+def _moving_finding(world: InstallationWorld, serving: Identity, to: Identity) -> c.Finding:
+    there = _available_finding(world, to)
+    if _available_finding(world, serving).status != "True":
+        return there
+    why = there.message if there.status != "True" else "not all of its replicas are ready yet"
+    return c.true(
+        c.WORKLOAD_AVAILABLE,
+        c.PROGRESSING,
+        f"the server moves to namespace {to.server_namespace}; until it is ready there ({why}), the one in namespace {serving.server_namespace} serves",
+    )
+
+
+def _available_finding(world: InstallationWorld, place: Identity) -> c.Finding:
+    deployment = _deployment_at(world, place)
+    status = _status(deployment)
     if (
         deployment
         and status.get("observedGeneration") == deployment["metadata"].get("generation")
@@ -48,19 +69,20 @@ def workload_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Find
     ):
         if status.get("updatedReplicas", 0) >= deployment["spec"]["replicas"] and status.get("unavailableReplicas", 0) == 0:
             return c.true(c.WORKLOAD_AVAILABLE)
-        problem = _problem(world, deployment)
+        problem = _problem(world, place, deployment)
         how = f"does not come up ({problem.message})" if problem else "is being rolled out"
         return c.true(c.WORKLOAD_AVAILABLE, c.PROGRESSING, f"a new revision {how}; the one before it serves")
-    if problem := _problem(world, deployment):
+    if problem := _problem(world, place, deployment):
         return c.false(c.WORKLOAD_AVAILABLE, problem.reason, problem.message)
     return c.false(c.WORKLOAD_AVAILABLE, c.PROGRESSING, "the server has not become ready yet")
 
 
-def _problem(world: InstallationWorld, deployment: Manifest | None) -> PodFact | None:
+def _problem(world: InstallationWorld, place: Identity, deployment: Manifest | None) -> PodFact | None:
     """Return why the newest revision has no ready pod, as far as anyone knows."""
-    failed = next((pod for pod in world.pods if pod.reason), None) or (refused_pods(deployment) if deployment else None) or world.symptom
+    pods = [pod for pod in world.pods if pod.namespace == place.server_namespace]
+    failed = next((pod for pod in pods if pod.reason), None) or (refused_pods(deployment) if deployment else None) or world.symptom
     hosted = world.entry.spec.self_hosted if world.entry else None
-    asked = next((pod for pod in world.pods if pod.address), None)
+    asked = next((pod for pod in pods if pod.address), None)
     if failed or asked is None or hosted is None or hosted.transport == "Stdio":
         return failed
     port = (hosted.http or HttpServer()).port
@@ -118,7 +140,9 @@ def installation_findings(world: InstallationWorld, plan: InstallationPlan) -> t
     )
     info = (egress_finding(world, plan), plan_tools(world).finding)
     ready, *rest = c.summary(gating)
-    return (ready, *rest[: len(gating)], *info, *rest[len(gating) :])
+    # A server that moves is called meanwhile; who waits for the move waits for this.
+    moving = (c.Finding(c.RECONCILING, "True", c.PROGRESSING, gating[2].message),) if plan.moves_to and ready.status == "True" else ()
+    return (ready, *rest[: len(gating)], *info, *rest[len(gating) :], *moving)
 
 
 def phase_of(findings: tuple[c.Finding, ...], world: InstallationWorld) -> Phase:

@@ -164,6 +164,8 @@ class EnvironmentWorld:
     installations: tuple[Installation, ...]
     """Those that run there."""
     settings: Settings
+    closed: bool
+    """Whether a policy closes its namespace for every pod."""
 
 
 @dataclass(frozen=True)

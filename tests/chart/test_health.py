@@ -76,8 +76,9 @@ def environments() -> Iterator[Object]:
         ({"egress": {"mode": "Restricted", "domains": [{"name": "a.test"}]}}, ("x",)),
     ):
         whole = {"title": "X", "egress": {"mode": "DenyAll"}, **spec}
-        world = EnvironmentWorld(Environment.parse({"metadata": META, "spec": whole}), defaults, (), SETTINGS)
-        yield shown(whole, environment_status(world, NOW))
+        for closed in (True, False):
+            world = EnvironmentWorld(Environment.parse({"metadata": META, "spec": whole}), defaults, (), SETTINGS, closed)
+            yield shown(whole, environment_status(world, NOW))
 
 
 def entries() -> Iterator[Object]:

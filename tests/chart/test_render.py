@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from chart import CHART, of_kind, render, template
+from wharfinger_operator.plan.default_deny import is_default_deny
 
 FREE = {"global", "resources", "requests", "limits", "affinity", "items", "additionalProperties"}
 """Parts of values that are Kubernetes' own: the API server knows them better."""
@@ -117,6 +118,14 @@ def test_both_programs_are_hardened_spread_and_kept_through_disruptions(helm: Pa
             assert container["securityContext"]["readOnlyRootFilesystem"]
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
             assert container["resources"]["limits"]["memory"]
+
+
+@pytest.mark.requirement("ENV-4")
+def test_every_server_namespace_gets_what_the_operator_takes_for_its_default_deny(helm: Path) -> None:
+    servers = [{"name": "mcp-prod", "create": True}, {"name": "mcp-dev", "create": False}]
+    policies = of_kind(render(helm, {"namespaces": {"servers": servers}}), "NetworkPolicy")
+
+    assert {p["metadata"]["namespace"] for p in policies if is_default_deny(p)} == {"mcp-prod", "mcp-dev"}
 
 
 def test_without_admission_no_policy_is_made(helm: Path) -> None:

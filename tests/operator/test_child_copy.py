@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from wharfinger_crds import names
-from wharfinger_operator.child_copy import ids, is_stranger, owner, packed_child, packed_pod, rolls, unpacked
+from wharfinger_operator.child_copy import closes, ids, is_stranger, owner, packed_child, packed_pod, rolls, unpacked
 from wharfinger_operator.diff import APPLIED
 
 ID = names.installation_id("team-a", "jira")
@@ -70,3 +70,13 @@ def test_a_deployment_on_its_way_is_known_without_unpacking_it() -> None:
 
     assert rolls(packed_child(deployment))
     assert not rolls(packed_child({**deployment, "status": {"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 1}}))
+
+
+def test_of_a_policy_of_others_only_its_name_and_whether_it_closes_the_namespace_is_kept() -> None:
+    spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    closed = {**child("default-deny", "NetworkPolicy"), "spec": spec}
+    opened = {**closed, "spec": {**spec, "egress": [{}]}}
+
+    assert closes(packed_child(closed))
+    assert not closes(packed_child(opened))
+    assert is_stranger(packed_child(closed))

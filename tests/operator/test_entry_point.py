@@ -71,6 +71,13 @@ def test_what_runs_keeps_its_entry_point_and_asks_nothing() -> None:
     assert program(seen)[:2] == ["/usr/bin/tini", "--"]
 
 
+def test_what_moves_to_another_namespace_keeps_its_entry_point_and_asks_nothing() -> None:
+    seen = world()
+    elsewhere = tuple({**o, "metadata": {**o["metadata"], "namespace": "mcp-before"}} for o in running(seen))
+
+    assert plan_installation(replace(seen, owned=elsewhere)).question is None
+
+
 @pytest.mark.parametrize(
     ("change", "asks"),
     [

@@ -91,14 +91,15 @@ class Platform:
         )
         await self.apply(INSTALLATION, name, {"entryRef": {"name": f"entry-{self.mark}"}, "owner": {"team": "engineering"}})
 
-    async def looked_at_again(self, name: str = "time") -> None:
+    async def looked_at_again(self, name: str = "time", namespace: str = "") -> None:
         """Return when the operator has looked at an installation once more: it has repaired what is broken here."""
-        server = names.server_name(self.spaces.tenant, name)
-        before = await self.cluster.get(SERVICE, server, self.spaces.servers)
-        await self.cluster.delete(SERVICE, server, self.spaces.servers)
+        where, server = namespace or self.spaces.servers, names.server_name(self.spaces.tenant, name)
+        before = await self.cluster.get(SERVICE, server, where)
+        await self.cluster.delete(SERVICE, server, where)
 
         async def is_back() -> bool:
-            return any(o["kind"] == "Service" and o["metadata"]["uid"] != before["metadata"]["uid"] for o in await self.children())
+            found = await self.cluster.list(SERVICE, Scope(where, fields=f"metadata.name={server}"))
+            return any(o["metadata"]["uid"] != before["metadata"]["uid"] for o in found)
 
         await until(is_back)
 

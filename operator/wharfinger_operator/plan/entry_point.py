@@ -103,12 +103,12 @@ def _known(world: InstallationWorld, identity: Identity, hosted: SelfHosted, fou
 
 
 def _kept(world: InstallationWorld, identity: Identity, image: str) -> tuple[EntryPoint, str] | None:
-    """Return entry point and basis from the live Deployment; not what somebody else wrote there, who would choose what runs."""
-    wanted = ("Deployment", identity.server_namespace, identity.server)
-    for found in world.owned:
-        meta = found["metadata"]
-        if (found["kind"], meta.get("namespace"), meta["name"]) != wanted:
-            continue
+    """Return entry point and basis from the live Deployment, in its absence from the one that is about to be replaced in another namespace.
+
+    Not what somebody else wrote there, who would choose what runs.
+    """
+    live = [o["metadata"] for o in world.owned if o["kind"] == "Deployment" and o["metadata"]["name"] == identity.server]
+    for meta in sorted(live, key=lambda meta: (meta["namespace"] != identity.server_namespace, meta["namespace"]))[:1]:
         try:
             document = json.loads(meta.get("annotations", {}).get(names.IMAGE_CONFIG, ""))
             mac = document.pop("mac")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wharfinger_crds import conditions as c
 from wharfinger_crds.environment import EnvironmentStatus, ProviderStatus
+from wharfinger_operator.plan.default_deny import default_deny_missing
 from wharfinger_operator.plan.installation_checks import environment_problem, server_namespace
 from wharfinger_operator.plan.used_by import used_by
 from wharfinger_operator.world import EnvironmentWorld
@@ -31,18 +32,17 @@ def environment_status(world: EnvironmentWorld, now: str) -> EnvironmentStatus:
         if named
         else c.true(c.DOMAIN_RULES_ENFORCED, c.NOT_NEEDED, "no domains are named")
     )
-    info = (
-        c.unknown(
-            c.EGRESS_ENFORCED, c.NOT_PROVEN, "NetworkPolicies are written; whether the cluster's network enforces them has not been tested"
-        ),
-        domains,
+    namespace = server_namespace(world.environment, world.settings)
+    egress = c.unknown(
+        c.EGRESS_ENFORCED, c.NOT_PROVEN, "NetworkPolicies are written; whether the cluster's network enforces them has not been tested"
     )
+    info = (egress if world.closed else default_deny_missing(namespace), domains)
     provider = c.true(c.PROVIDER_RESOLVED, c.SUCCEEDED, "NetworkPolicy, the base layer; other providers are not looked for in this version")
     ready, *rest = c.summary((accepted, provider))
     return EnvironmentStatus(
         observed_generation=meta.generation,
         conditions=c.merged(world.environment.status.conditions, (ready, *rest[:2], *info, *rest[2:]), meta.generation, now),
-        namespace=server_namespace(world.environment, world.settings),
+        namespace=namespace,
         provider=ProviderStatus(name="NetworkPolicy", source="Override" if spec.egress.provider == "NetworkPolicy" else "Detected"),
         installations=len(world.installations),
         used_by=used_by(world.installations),

@@ -25,7 +25,7 @@ from wharfinger_operator.plan.revision import with_running_bridge
 from wharfinger_operator.plan.rollout import waits_for_its_turn
 from wharfinger_operator.plan.tools import plan_tools
 from wharfinger_operator.plan.workload import Server, bridge_token, workload
-from wharfinger_operator.world import InstallationWorld
+from wharfinger_operator.world import InstallationWorld, Manifest
 
 REVOKED: Final = frozenset({c.NAMESPACE_NOT_TENANT, c.OWNER_NOT_GRANTED, c.NAMESPACE_NOT_ALLOWED})
 """Reasons for which a running server is taken away; so it is where its owner may not see the entry any more, which has the reason of a missing
@@ -49,6 +49,17 @@ class InstallationPlan:
     """What a registry must be asked before there can be more of a plan."""
     waits: bool = False
     """An edit of its entry reaches this server later. Nothing but the policy is changed until then."""
+    moves_to: Identity | None = None
+    """Where the server is being made, while the one at `identity` serves."""
+    spared: frozenset[str] = frozenset()
+    """Namespaces in which nothing is deleted yet."""
+    drained: frozenset[str] = frozenset()
+    """Namespaces in which nothing but the Deployment is deleted, until its pods are gone."""
+
+    def spares(self, child: Manifest) -> bool:
+        """Tell whether a child stays for now although it is not desired."""
+        namespace = child["metadata"]["namespace"]
+        return namespace in self.spared or (namespace in self.drained and child["kind"] != "Deployment")
 
 
 def plan_installation(world: InstallationWorld) -> InstallationPlan:
@@ -72,17 +83,22 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
     hosted = world.entry.spec.self_hosted
     server = _server(world, installation, identity, hosted, inputs) if hosted else None
     connection = _connection(world, world.entry, environment, identity, inputs.fields)
-    policy = (network_policy(identity, environment.spec.egress, world.dns, world.settings.namespaces.system),) if server else ()
+    policy = policies(world, identity, environment) if server else ()
     parts = with_running_bridge(workload(server), world.owned, world.root_key) if server else ()
     if problem := hardening_problem(subject_of(identity, parts)) if parts else None:
         return InstallationPlan(None, problem, environment=environment)
     secrets = tuple(part for part in parts if part["kind"] == "Secret")
     rest = tuple(part for part in parts if part["kind"] != "Secret")
-    desired = (*secrets, *policy, *rest, *_definitions(world), _connection_secret(world, identity, connection))
+    desired = (*secrets, *policy, *rest, *_definitions(world), connection_secret(world, identity, connection))
     return InstallationPlan(
         desired, accepted, c.true(c.VALUES_RESOLVED), environment, identity, server.image if server else "", connection,
         waits=waits_for_its_turn(world, desired),
     )  # fmt: skip
+
+
+def policies(world: InstallationWorld, identity: Identity, environment: Environment) -> tuple[dict[str, Any], ...]:
+    """Return what fences a server in an environment."""
+    return (network_policy(identity, environment.spec.egress, world.dns, world.settings.namespaces.system),)
 
 
 def _server(world: InstallationWorld, installation: Installation, identity: Identity, hosted: SelfHosted, inputs: Inputs) -> Server:
@@ -130,7 +146,8 @@ def _headers(entry: RegistryEntry, fields: FieldValues) -> tuple[ConnectionHeade
     return tuple(ConnectionHeader(name=name, value=value) for name, value in sorted(rendered) if value)
 
 
-def _connection_secret(world: InstallationWorld, identity: Identity, connection: Connection) -> dict[str, Any]:
+def connection_secret(world: InstallationWorld, identity: Identity, connection: Connection) -> dict[str, Any]:
+    """Return the Secret that tells the gateway how to reach the server."""
     document = base64.b64encode(connection.text().encode()).decode()
     return {
         "apiVersion": "v1",

@@ -150,13 +150,18 @@ def environment_not_accepted(world: InstallationWorld, _: Installation) -> c.Fin
     )
 
 
+def allows_namespace(environment: Environment, world: InstallationWorld) -> bool:
+    """Tell whether an environment is for the installation's namespace."""
+    allowed = environment.spec.allowed_namespaces
+    if allowed is None or world.namespace in allowed.names:
+        return True
+    return allowed.selector is not None and all(world.namespace_labels.get(k) == v for k, v in allowed.selector.items())
+
+
 def namespace_not_allowed(world: InstallationWorld, _: Installation) -> c.Finding | None:
     """Find environments that are for other namespaces."""
     environment = environment_of(world)
-    allowed = environment.spec.allowed_namespaces if environment else None
-    if environment is None or allowed is None or world.namespace in allowed.names:
-        return None
-    if allowed.selector is not None and all(world.namespace_labels.get(k) == v for k, v in allowed.selector.items()):
+    if environment is None or allows_namespace(environment, world):
         return None
     return _refused(
         c.NAMESPACE_NOT_ALLOWED,

@@ -32,7 +32,7 @@ def is_other_revision(desired: Manifest, live: Manifest) -> bool:
 
 
 def _deployment(desired: dict[str, Any], owned: Sequence[Manifest], root_key: bytes) -> dict[str, Any]:
-    live = next((o for o in owned if o["kind"] == "Deployment" and o["metadata"]["name"] == desired["metadata"]["name"]), None)
+    live = next((o for o in owned if o["kind"] == "Deployment" and _place(o) == _place(desired)), None)
     running = _bridge(live) if live else None
     if running is not None and _bridge(desired) is not None:
         kept = _with_bridge(desired, running)
@@ -41,6 +41,10 @@ def _deployment(desired: dict[str, Any], owned: Sequence[Manifest], root_key: by
     metadata = desired["metadata"]
     annotations = {**metadata.get("annotations", {}), REVISION: _proof(desired, root_key)}
     return {**desired, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _place(manifest: Manifest) -> tuple[str, str]:
+    return (manifest["metadata"]["namespace"], manifest["metadata"]["name"])
 
 
 def _bridge(deployment: Manifest) -> str | None:

@@ -46,7 +46,12 @@ def waits_for_its_turn(world: InstallationWorld, desired: tuple[dict[str, Any], 
     if not is_behind(world.entry, world.installation) or world.rolling < limit(world.siblings):
         return False
     wanted = next((o for o in desired if o["kind"] == "Deployment"), None)
-    live = next((o for o in world.owned if o["kind"] == "Deployment"), None)
-    if wanted is None or live is None or wanted["spec"]["replicas"] == 0 or is_rolling(live):
+    live = [o for o in world.owned if o["kind"] == "Deployment"]
+    if wanted is None or not live or wanted["spec"]["replicas"] == 0 or any(is_rolling(each) for each in live):
         return False
-    return is_other_revision(wanted, live)
+    return all(is_elsewhere(wanted, each) or is_other_revision(wanted, each) for each in live)
+
+
+def is_elsewhere(wanted: Manifest, live: Manifest) -> bool:
+    """Tell whether a live child stands in another namespace than the one that is wanted."""
+    return bool(wanted["metadata"]["namespace"] != live["metadata"]["namespace"])

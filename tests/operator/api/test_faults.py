@@ -1,5 +1,7 @@
 """An operator behind an API server that fails: nothing ends, nothing is deleted on stale knowledge, everything comes right."""
 
+import asyncio
+import json
 import signal
 
 import msgspec
@@ -12,7 +14,7 @@ from operator_process import OperatorProcess
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import LEASE, SERVICE
 from wharfinger_crds import names
-from wharfinger_crds.kinds import INSTALLATION
+from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION
 
 
 def not_lease(which: Which) -> Which:
@@ -149,23 +151,52 @@ async def test_an_operator_whose_lease_was_taken_stops_and_leaves_the_work_to_th
     await other.stop()
 
 
+async def kept_running(platform: Platform, operator: OperatorProcess, seconds: float) -> OperatorProcess:
+    """Do for so many seconds what a kubelet does, start what has ended, and return what runs then."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while True:
+        try:
+            async with asyncio.timeout_at(end):
+                await operator.process.wait()
+        except TimeoutError:
+            return operator
+        operator = await platform.operator()
+
+
+async def state(platform: Platform) -> dict[str, tuple[str, int]]:
+    """Return uid and generation of all that installations caused, and the statuses: what no outage may change."""
+    children = {
+        f"{o['kind']} {o['metadata']['name']}": (o["metadata"]["uid"], o["metadata"].get("generation", 0))
+        for o in await platform.children()
+    }
+    own = [await platform.get(INSTALLATION, "before"), await platform.get(ENVIRONMENT, f"env-{platform.mark}")]
+    return children | {f"{o['kind']} status": (json.dumps(o["status"]), 0) for o in own if o}
+
+
 @pytest.mark.requirement("OPS-7")
-async def test_an_outage_longer_than_the_lease_ends_the_leader_and_its_successor_carries_on(behind: Platform, proxy: FaultyProxy) -> None:
+@pytest.mark.parametrize(("seconds", "survives"), [(5, True), (60, False)])
+async def test_after_an_outage_everything_is_as_before_and_nothing_was_written(
+    seconds: int, survives: bool, behind: Platform, proxy: FaultyProxy
+) -> None:
     first = await behind.operator()
     await behind.install("before")
     await until(lambda: complete(behind, "before"), SECONDS)
-    before = {child["metadata"]["uid"] for child in await behind.children()}
+    await first.settled()
+    before, written = await state(behind), await first.writes()
+
     await proxy.refuse()
-
-    async def has_ended() -> bool:
-        return first.process.returncode is not None
-
-    # It cannot know whether another leads meanwhile. A kubelet starts it again.
-    await until(has_ended, 30)
-    second = await behind.operator()
-    await behind.install("meanwhile")
+    second = await kept_running(behind, first, seconds)
+    # Without its lease it cannot know whether another leads meanwhile, and ends.
+    assert (second is first) is survives
+    assert first.process.returncode == (None if survives else 1)
     await proxy.accept()
 
-    await until(lambda: complete(behind, "before", "meanwhile"), 90)
-    assert before <= {child["metadata"]["uid"] for child in await behind.children()}
+    await until(second.leads, SECONDS)
+    await second.settled()
+    assert await second.writes() == (written if survives else 0)
+    assert await state(behind) == before
+    await behind.looked_at_again("before")
+    await second.settled()
+    assert await second.writes() == (written if survives else 0) + 1
     await second.stop()

@@ -47,6 +47,7 @@ async def test_deleting_an_installation_removes_all_that_it_caused_in_every_name
 @pytest.mark.requirement("INS-8")
 async def test_what_was_deleted_while_the_operator_was_away_is_cleaned_when_it_is_back(platform: Platform) -> None:
     first = await platform.operator()
+    await until(first.leads, 60)
     await platform.install()
     await until(lambda: _has(platform, STDIO_CHILDREN))
     await first.stop(signal.SIGKILL)
@@ -60,6 +61,7 @@ async def test_what_was_deleted_while_the_operator_was_away_is_cleaned_when_it_i
 
 async def test_a_restarted_operator_writes_nothing(platform: Platform) -> None:
     first = await platform.operator()
+    await until(first.leads, 60)
     await platform.install()
     await until(lambda: _has(platform, STDIO_CHILDREN))
     await until(lambda: platform.ready(INSTALLATION, "time"))

@@ -1,106 +1,20 @@
 """Tool definitions of a real server, through a real operator, on a real API server."""
 
-import base64
-import contextlib
-import json
 import random
-import ssl
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography import x509
 
 from announcing_server import AnnouncingServer
-from certificate import self_signed
 from operator_platform import Platform, until
-from operator_process import OperatorProcess
-from recording_server import Http, serving
+from recording_server import Http
+from remote_installation import condition, entry, install, installation, leading, offered, status, stored, tool, url_of
 from wharfinger_cluster.kind_resource import kind_resource
-from wharfinger_cluster.resource import CONFIG_MAP, SECRET, Scope
+from wharfinger_cluster.resource import CONFIG_MAP, Scope
 from wharfinger_crds import names
-from wharfinger_crds.connection import read_connection
-from wharfinger_crds.kinds import INSTALLATION, REGISTRY_ENTRY
+from wharfinger_crds.kinds import INSTALLATION
 from wharfinger_crds.tool_definitions import read_definitions
 
 MEBIBYTE = 1024 * 1024
-
-
-@pytest.fixture
-async def https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Http]:
-    """Servers that an operator trusts which is started afterwards: an entry may name them, since they are https."""
-    certificate, key = self_signed(x509.DNSName("localhost"))
-    file = tmp_path / "server.pem"
-    file.write_bytes(certificate.encode() + key)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    async with serving(context) as start:
-        yield start
-
-
-@contextlib.asynccontextmanager
-async def leading(platform: Platform) -> AsyncIterator[OperatorProcess]:
-    """Run an operator, which is stopped whatever happens."""
-    running = await platform.operator()
-    try:
-        yield running
-    finally:
-        await running.stop()
-
-
-def tool(name: str, description: str = "") -> dict[str, Any]:
-    return {"name": name, "description": description or name, "inputSchema": {"type": "object"}}
-
-
-async def install(platform: Platform, url: str, **tools: Any) -> None:
-    await platform.environment()
-    await entry(platform, url, **tools)
-    await installation(platform, "remote")
-
-
-async def entry(platform: Platform, url: str, **tools: Any) -> None:
-    spec = {"title": "X", "type": "Remote", "remote": {"url": url}, "environmentRef": {"name": f"env-{platform.mark}"}}
-    await platform.apply(REGISTRY_ENTRY, f"entry-{platform.mark}", spec | ({"tools": tools} if tools else {}))
-
-
-async def installation(platform: Platform, name: str) -> None:
-    await platform.apply(INSTALLATION, name, {"entryRef": {"name": f"entry-{platform.mark}"}, "owner": {"team": "engineering"}})
-
-
-async def url_of(https: Http, server: AnnouncingServer) -> str:
-    endpoint = await https(server)
-    return f"https://localhost:{endpoint.origin.port}/mcp"
-
-
-async def status(platform: Platform) -> dict[str, Any]:
-    found: dict[str, Any] = (await platform.get(INSTALLATION, "remote") or {}).get("status", {})
-    return found
-
-
-async def condition(platform: Platform, kind: str, value: str, reason: str) -> dict[str, Any]:
-    """Wait until a condition says this, and return it."""
-
-    async def says() -> dict[str, Any] | None:
-        found = (c for c in (await status(platform)).get("conditions", ()) if c["type"] == kind)
-        return next((c for c in found if (c["status"], c["reason"]) == (value, reason)), None)
-
-    found: dict[str, Any] = await until(says)
-    return found
-
-
-async def stored(platform: Platform) -> dict[str, list[str]]:
-    """Return the names of the tools in each stored list."""
-    found = await platform.cluster.list(CONFIG_MAP, Scope(platform.spaces.system, labels=f"{names.PART}=tools"))
-    return {one["metadata"]["name"]: [tool["name"] for tool in json.loads(read_definitions(one))] for one in found}
-
-
-async def offered(platform: Platform) -> list[str]:
-    """Return the tools that a gateway gets."""
-    secret = await platform.cluster.get(SECRET, names.connection_name(platform.spaces.tenant, "remote"), platform.spaces.system)
-    digest = read_connection(base64.b64decode(secret["data"][names.CONNECTION_KEY])).tools_hash
-    return (await stored(platform)).get(names.tools_name(digest), []) if digest else []
 
 
 @pytest.mark.requirement("INS-3", "INS-5")

@@ -6,8 +6,8 @@ import pytest
 
 from operator_platform import Platform, until
 from operator_process import OperatorProcess
-from wharfinger_cluster.errors import NotFound
-from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, POD, Object, Scope
+from ready_pods import ready_pods
+from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, Object, Scope
 from wharfinger_crds import names
 from wharfinger_crds.kinds import INSTALLATION, REGISTRY_ENTRY
 from wharfinger_operator.plan.rollout import AT_ONCE
@@ -15,24 +15,12 @@ from wharfinger_operator.plan.rollout import AT_ONCE
 SECONDS = 40.0
 
 
-async def ready_pods(platform: Platform, *servers: str) -> None:
-    """Make the pods of these Deployments, or of all, ready."""
-    for pod in await platform.cluster.list(POD, Scope(platform.spaces.servers)):
-        if servers and not any(pod["metadata"]["name"].startswith(f"{server}-") for server in servers):
-            continue
-        status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-        try:
-            await platform.cluster.patch(POD, pod["metadata"]["name"], {"status": status}, platform.spaces.servers, subresource="status")
-        except NotFound:
-            continue
-
-
 async def deployments(platform: Platform) -> tuple[Object, ...]:
     return await platform.cluster.list(DEPLOYMENT, Scope(platform.spaces.servers))
 
 
 async def all_available(platform: Platform) -> bool:
-    await ready_pods(platform)
+    await ready_pods(platform.cluster, platform.spaces.servers)
     found = await deployments(platform)
     return bool(found) and all(
         d.get("status", {}).get("availableReplicas") == 1 and not d["status"].get("unavailableReplicas") for d in found
@@ -110,13 +98,13 @@ async def test_an_edit_of_an_entry_rolls_its_servers_a_few_at_a_time(platform: P
     first = await changed()
 
     async def next_one_has_its_turn() -> bool:
-        await ready_pods(platform, first[0])
+        await ready_pods(platform.cluster, platform.spaces.servers, first[0])
         return len(await changed()) == AT_ONCE + 1
 
     await until(next_one_has_its_turn, SECONDS)
 
     async def all_have_changed() -> bool:
-        await ready_pods(platform)
+        await ready_pods(platform.cluster, platform.spaces.servers)
         return len(await changed()) == count
 
     await until(all_have_changed, SECONDS)

@@ -1,0 +1,81 @@
+"""An installation of a remote server on a platform under test, and what is known of its tools."""
+
+import base64
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from announcing_server import AnnouncingServer
+from operator_platform import Platform, until
+from operator_process import OperatorProcess
+from recording_server import Http
+from wharfinger_cluster.resource import CONFIG_MAP, SECRET, Scope
+from wharfinger_crds import names
+from wharfinger_crds.connection import read_connection
+from wharfinger_crds.kinds import INSTALLATION, REGISTRY_ENTRY
+from wharfinger_crds.tool_definitions import read_definitions
+
+
+@contextlib.asynccontextmanager
+async def leading(platform: Platform) -> AsyncIterator[OperatorProcess]:
+    """Run an operator that leads; it is stopped whatever happens."""
+    running = await platform.operator()
+    try:
+        await until(running.leads, 60)
+        yield running
+    finally:
+        await running.stop()
+
+
+def tool(name: str, description: str = "") -> dict[str, Any]:
+    return {"name": name, "description": description or name, "inputSchema": {"type": "object"}}
+
+
+async def install(platform: Platform, url: str, **tools: Any) -> None:
+    await platform.environment()
+    await entry(platform, url, **tools)
+    await installation(platform, "remote")
+
+
+async def entry(platform: Platform, url: str, **tools: Any) -> None:
+    spec = {"title": "X", "type": "Remote", "remote": {"url": url}, "environmentRef": {"name": f"env-{platform.mark}"}}
+    await platform.apply(REGISTRY_ENTRY, f"entry-{platform.mark}", spec | ({"tools": tools} if tools else {}))
+
+
+async def installation(platform: Platform, name: str) -> None:
+    await platform.apply(INSTALLATION, name, {"entryRef": {"name": f"entry-{platform.mark}"}, "owner": {"team": "engineering"}})
+
+
+async def url_of(https: Http, server: AnnouncingServer) -> str:
+    endpoint = await https(server)
+    return f"https://localhost:{endpoint.origin.port}/mcp"
+
+
+async def status(platform: Platform) -> dict[str, Any]:
+    found: dict[str, Any] = (await platform.get(INSTALLATION, "remote") or {}).get("status", {})
+    return found
+
+
+async def condition(platform: Platform, kind: str, value: str, reason: str) -> dict[str, Any]:
+    """Wait until a condition says this, and return it."""
+
+    async def says() -> dict[str, Any] | None:
+        found = (c for c in (await status(platform)).get("conditions", ()) if c["type"] == kind)
+        return next((c for c in found if (c["status"], c["reason"]) == (value, reason)), None)
+
+    found: dict[str, Any] = await until(says)
+    return found
+
+
+async def stored(platform: Platform) -> dict[str, list[str]]:
+    """Return the names of the tools in each stored list."""
+    found = await platform.cluster.list(CONFIG_MAP, Scope(platform.spaces.system, labels=f"{names.PART}=tools"))
+    return {one["metadata"]["name"]: [tool["name"] for tool in json.loads(read_definitions(one))] for one in found}
+
+
+async def offered(platform: Platform) -> list[str]:
+    """Return the tools that a gateway gets."""
+    secret = await platform.cluster.get(SECRET, names.connection_name(platform.spaces.tenant, "remote"), platform.spaces.system)
+    digest = read_connection(base64.b64decode(secret["data"][names.CONNECTION_KEY])).tools_hash
+    return (await stored(platform)).get(names.tools_name(digest), []) if digest else []
