@@ -20,6 +20,7 @@ from wharfinger_operator.copies import Copies
 from wharfinger_operator.diff import key_of
 from wharfinger_operator.own_objects import OwnObjects
 from wharfinger_operator.plan.catalog import named_in_catalog
+from wharfinger_operator.plan.restriction import is_in_force
 from wharfinger_operator.plan.rollout import is_behind
 from wharfinger_operator.pod_fact import pod_fact
 from wharfinger_operator.world import (
@@ -83,7 +84,10 @@ class Observer:
         """Return the world of an environment; None where it is gone."""
         environment: Environment | None = self.own.get(ENVIRONMENT, name)
         defaults = tuple(sorted(e.metadata.name for e in self._environments() if e.spec.default))
-        return EnvironmentWorld(environment, defaults, self.own.index.of_environment(name), self.settings) if environment else None
+        if environment is None:
+            return None
+        checked = is_in_force(*self.copies.admission())
+        return EnvironmentWorld(environment, defaults, self.own.index.of_environment(name), self.settings, checked)
 
     def gateway(self, namespace: str, name: str) -> GatewayWorld | None:
         """Return the world of a gateway; None where it is gone."""

@@ -164,6 +164,8 @@ class EnvironmentWorld:
     installations: tuple[Installation, ...]
     """Those that run there."""
     settings: Settings
+    assignments_checked: bool = False
+    """Admission refuses who assigns something to a restricted environment without the right to."""
 
 
 @dataclass(frozen=True)
