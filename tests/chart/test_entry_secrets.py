@@ -15,7 +15,7 @@ from wharfinger_cluster.connection import Login
 from wharfinger_cluster.errors import NotFound
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import Object
-from wharfinger_crds.kinds import REGISTRY_ENTRY
+from wharfinger_crds.kinds import INSTALLATION, REGISTRY_ENTRY
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_operator.plan.catalog import named_in_catalog
 
@@ -67,10 +67,13 @@ async def carol(catalog: str, roles: str, admin: Login, cluster: Cluster) -> Asy
             "kind": "RoleBinding", "metadata": {"name": user, "namespace": catalog}, "subjects": subjects,
             "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": user},
         },
-        {
-            "kind": "ClusterRoleBinding", "metadata": {"name": user}, "subjects": subjects,
-            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": f"{roles}-publish"},
-        },
+        *(
+            {
+                "kind": "ClusterRoleBinding", "metadata": {"name": f"{user}-{role}"}, "subjects": subjects,
+                "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": f"{roles}-{role}"},
+            }
+            for role in ("publish", "install")
+        ),
     ]  # fmt: skip
     async with applied(cluster, manifests), as_user(admin, user) as client:
         await until(lambda: is_granted(client.create(ENTRY, entry("test-probe", **variables("his-0")), dry_run=True)))
@@ -88,6 +91,14 @@ async def test_nobody_names_a_secret_in_an_entry_that_he_cannot_read(carol: Clus
             assert said is not None
             assert "that you may not read: theirs" in said
         assert await is_granted(cluster.create(ENTRY, entry("test-other", **hosted), dry_run=True))
+
+
+async def test_nobody_names_one_in_an_installation_outside_of_the_tenants_either_for_they_may_become_some(carol: Cluster) -> None:
+    source = {"field": "token", "secretKeyRef": {"name": "theirs", "key": "x"}}
+    spec = {"entryRef": {"name": "github"}, "owner": {"team": "engineering"}, "valuesFrom": [source]}
+    body = {"metadata": {"name": "bot", "namespace": "default"}, "spec": spec}
+
+    assert await refused_with(carol.create(kind_resource(INSTALLATION), body, dry_run=True), "one of theirs")
 
 
 def test_the_policy_looks_at_every_place_that_the_operator_reads_a_secret_from() -> None:

@@ -214,6 +214,14 @@ async def test_gitops_without_the_right_applies_the_same_manifests_again_and_sta
 
 
 @pytest.mark.requirement("ENV-2")
+async def test_a_namespace_that_is_no_tenant_is_no_way_in_for_it_may_become_one(scene: Scene) -> None:
+    body = scene.object(INSTALLATION, scene.named(scene.restricted))
+    body["metadata"]["namespace"] = "default"
+
+    assert await refused_with(scene.people["outsider"].create(kind_resource(INSTALLATION), body, dry_run=True), VERB)
+
+
+@pytest.mark.requirement("ENV-2")
 async def test_what_is_being_deleted_is_no_way_in_and_its_finalizer_comes_off(scene: Scene) -> None:
     outsider = scene.people["outsider"]
     for kind in (REGISTRY_ENTRY, INSTALLATION):
