@@ -84,7 +84,7 @@ async def enforce(kubeconfig: str, manifests: list[Object], tenant: str, catalog
             await cluster.patch(resource, tenant, {"status": {"observedGeneration": 1, "installations": 1}}, subresource="status")
             return await refusal(cluster.delete(resource, tenant)) is not None
 
-        # The kinds that parameters of policies are of are looked up every half minute: one that is new is not known before.
+        # What the API server knows of kinds it may keep for half a minute: parameters of a new one are not known before.
         await cluster.create(kind_resource(ENVIRONMENT), environment)
         there = {"metadata": meta, "spec": {**spec, "environmentRef": {"name": tenant}}}
         words = "does not allow installations of namespace"

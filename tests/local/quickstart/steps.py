@@ -123,7 +123,7 @@ def install(cluster: Node) -> None:
 
 
 def admitted(cluster: Node) -> None:
-    """Wait until the API server has found the kind that parameters of admission policies are of: it looks up new kinds every half minute.
+    """Wait until the API server has found the kind that parameters of admission policies are of: it may keep what it knew of kinds for half a minute.
 
     Raises DemoError.
     """
