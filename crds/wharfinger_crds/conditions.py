@@ -26,6 +26,7 @@ TOOLS_PINNED: Final = "ToolsPinned"
 PROVIDER_RESOLVED: Final = "ProviderResolved"
 DOMAIN_RULES_ENFORCED: Final = "DomainRulesEnforced"
 DOMAINS_EXACT: Final = "DomainsExact"
+RESTRICTION_ENFORCED: Final = "RestrictionEnforced"
 REFERENCES_RESOLVED: Final = "ReferencesResolved"
 
 # Reasons
@@ -41,6 +42,8 @@ ENTRY_NOT_VISIBLE: Final = "EntryNotVisible"
 ENVIRONMENT_NOT_FOUND: Final = "EnvironmentNotFound"
 ENVIRONMENT_NOT_ALLOWED: Final = "EnvironmentNotAllowed"
 ENVIRONMENT_NOT_ACCEPTED: Final = "EnvironmentNotAccepted"
+ENVIRONMENT_NOT_NAMED: Final = "EnvironmentNotNamed"
+ADMISSION_MISSING: Final = "AdmissionMissing"
 NAMESPACE_NOT_ALLOWED: Final = "NamespaceNotAllowed"
 NAMESPACE_NOT_TENANT: Final = "NamespaceNotTenant"
 OWNER_NOT_GRANTED: Final = "OwnerNotGranted"
@@ -106,6 +109,8 @@ STALLED_REASONS: Final = frozenset(
         OVERRIDE_NOT_ALLOWED,
         POD_NOT_HARDENED,
         ENVIRONMENT_NOT_ALLOWED,
+        ENVIRONMENT_NOT_NAMED,
+        ADMISSION_MISSING,
     }
 )
 """Reasons that only a change by a person ends (kstatus: `Stalled`); for every other one the operator goes on (`Reconciling`)."""

@@ -98,7 +98,8 @@ class EnvironmentSpec(Model):
     namespace: Label | None = None
     """One of the server namespaces of the platform settings; omitted: the first."""
     restricted: bool = False
-    """Only who may `deploy-to-restricted` assigns entries or installations to it."""
+    """Only who has the verb `deploy-to-restricted` on it assigns entries and installations to it, or changes the spec of assigned ones.
+    An installation must name it in `spec.environmentRef`."""
     allowed_namespaces: AllowedNamespaces | None = None
     """Omitted: all tenants."""
     allowed_images: Annotated[tuple[ShortText, ...], Field(max_length=64)] = ()

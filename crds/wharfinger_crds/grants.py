@@ -36,7 +36,7 @@ class NamespaceGrants:
             return None if self.organization else f'{names.ORGANIZATION_GRANT}: "true"'
         if visibility.scope == "Personal":
             return None if self.covers_user(visibility.owner or "") else f'{names.USERS_GRANT}: "{visibility.owner}"'
-        lacking = sorted(team for team in visibility.teams if not self.covers_team(team))
+        lacking = [team for team in visibility.teams if not self.covers_team(team)]
         return f'{names.TEAMS_GRANT}: "{",".join(lacking)}"' if lacking else None
 
 

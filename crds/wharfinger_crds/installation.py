@@ -77,7 +77,7 @@ class InstallationSpec(Model):
     """The McpRegistryEntry."""
     owner: Annotated[Owner, Field(json_schema_extra=IMMUTABLE)]
     environment_ref: Ref | None = None
-    """One of the entry's allowedEnvironments; omitted: the entry's environment."""
+    """The entry's environment, or one of its allowedEnvironments; omitted: the entry's environment. A restricted one must be named."""
     values: Annotated[dict[str, Value], Field(default_factory=dict, max_length=32)]
     """Values of the entry's fields; never secret ones."""
     values_from: tuple[FieldSource, ...] = map_list("field", 16)

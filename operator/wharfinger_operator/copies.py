@@ -1,4 +1,4 @@
-"""Copies of everything that is not of our kinds but decides: children, opted-in Secrets, namespaces, tool definitions, DNS.
+"""Copies of everything that is not of our kinds but decides: children, opted-in Secrets, namespaces, tool definitions, DNS, admission.
 
 Only what is needed is kept: our objects in the namespaces of the platform settings, and of tool definitions only names. In server
 namespaces no label chooses, so that a child stays in sight whose labels somebody took off.
@@ -25,6 +25,8 @@ from wharfinger_cluster.resource import (
     SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
+    VALIDATING_ADMISSION_POLICY,
+    VALIDATING_ADMISSION_POLICY_BINDING,
     Object,
     Resource,
     Scope,
@@ -38,6 +40,7 @@ from wharfinger_operator.plan.identity import InstallationKey
 from wharfinger_operator.world import DnsPeer, Stored
 
 CHILD_RESOURCES: Final = (DEPLOYMENT, SERVICE, NETWORK_POLICY, SERVICE_ACCOUNT, SECRET)
+ADMISSION_RESOURCES: Final = (VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING)
 PAGE: Final = 100
 """Children a request when listing: all kinds are listed at the same time, and a page of Deployments takes forty kilobytes each."""
 MANAGED: Final = f"{names.MANAGED_BY}={names.MANAGER}"
@@ -95,6 +98,8 @@ class Copies:
         self._tools = Informer(cluster, CONFIG_MAP, definitions, on_change=tools_changed, transform=tool_names)
         self._namespaces = Informer(cluster, NAMESPACE, on_change=changed(NAMESPACE))
         self._dns = Informer(cluster, SERVICE, Scope("kube-system", fields="metadata.name=kube-dns"), on_change=changed(SERVICE))
+        assignment = Scope(fields=f"metadata.name={names.RESTRICTED_ASSIGNMENT}")
+        self._admission = tuple(Informer(cluster, r, assignment, on_change=changed(r)) for r in ADMISSION_RESOURCES)
         settings = Scope(spaces.system, fields=f"metadata.name={names.SETTINGS_CONFIGMAP}")
         self._settings = Informer(cluster, CONFIG_MAP, settings, on_change=lambda _, __, new: on_settings(new) if new else None)
 
@@ -102,7 +107,7 @@ class Copies:
     def informers(self) -> tuple[Informer, ...]:
         """All of them."""
         own, named = (*self._children.values(), *self._pods), (*self._secrets.values(), self._config_maps)
-        return (*own, *named, self._tools, self._namespaces, self._dns, self._settings)
+        return (*own, *named, self._tools, self._namespaces, self._dns, *self._admission, self._settings)
 
     async def synced(self) -> None:
         """Wait until every copy has been complete once."""
@@ -202,6 +207,11 @@ class Copies:
         if self._stored is None:
             self._stored = MappingProxyType({key[1]: o["stored"] for key, o in self._tools.store.items()})
         return self._stored
+
+    def admission(self) -> tuple[Object | None, Object | None]:
+        """Return the admission policy for assignments to restricted environments, and its binding."""
+        policy, binding = (informer.get(names.RESTRICTED_ASSIGNMENT) for informer in self._admission)
+        return policy, binding
 
     def dns(self) -> DnsPeer:
         """Return how pods reach the cluster's DNS."""

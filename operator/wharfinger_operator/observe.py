@@ -21,6 +21,7 @@ from wharfinger_operator.diff import key_of
 from wharfinger_operator.own_objects import OwnObjects
 from wharfinger_operator.plan.catalog import named_in_catalog
 from wharfinger_operator.plan.installation_checks import server_namespace
+from wharfinger_operator.plan.restriction import is_in_force
 from wharfinger_operator.plan.rollout import is_behind
 from wharfinger_operator.pod_fact import pod_fact
 from wharfinger_operator.world import (
@@ -87,7 +88,8 @@ class Observer:
         if environment is None:
             return None
         closed = self.copies.is_closed(server_namespace(environment, self.settings))
-        return EnvironmentWorld(environment, defaults, self.own.index.of_environment(name), self.settings, closed)
+        checked = is_in_force(*self.copies.admission())
+        return EnvironmentWorld(environment, defaults, self.own.index.of_environment(name), self.settings, closed, checked)
 
     def gateway(self, namespace: str, name: str) -> GatewayWorld | None:
         """Return the world of a gateway; None where it is gone."""

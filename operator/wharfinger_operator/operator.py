@@ -25,7 +25,7 @@ from wharfinger_operator import triggers
 from wharfinger_operator.ask_bridge import BridgeAsker
 from wharfinger_operator.ask_server import ServerAsker
 from wharfinger_operator.configuration import Configuration
-from wharfinger_operator.copies import Copies
+from wharfinger_operator.copies import ADMISSION_RESOURCES, Copies
 from wharfinger_operator.discover import Discoverer
 from wharfinger_operator.image_lookup import ImageLookup
 from wharfinger_operator.image_registry import ImageRegistries
@@ -148,6 +148,8 @@ class Operator:
             using = index.of_tools(meta["name"])
             self._add(triggers.all_of(INSTALLATION, using))
             self._add(triggers.of_installation(using, self._observer.gateways()), after=GATHER)
+        elif resource in ADMISSION_RESOURCES:
+            self._add(triggers.all_of(ENVIRONMENT, self._own.all(ENVIRONMENT).values()))
         elif resource == SERVICE:
             self._everything()
 

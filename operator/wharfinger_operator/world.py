@@ -166,6 +166,8 @@ class EnvironmentWorld:
     settings: Settings
     closed: bool
     """Whether a policy closes its namespace for every pod."""
+    assignments_checked: bool = False
+    """Admission refuses who assigns something to a restricted environment without the right to."""
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ import pytest
 from chart import RESOURCES, applied, of_kind, renamed, render
 from local_cluster import binaries
 from operator_platform import until
-from refusal import refusal
+from refusal import is_granted, refusal, refused_with
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.kubeconfig import from_kubeconfig
 from wharfinger_cluster.resource import NAMESPACE, Object
 from wharfinger_crds import names
-from wharfinger_crds.kinds import GATEWAY, INSTALLATION, REGISTRY_ENTRY
+from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY
 
-TENANTS = 60
+TENANTS = 90
 GRANTS = {names.TEAMS_GRANT: "engineering", names.USERS_GRANT: "okta:alice"}
 
 
@@ -42,25 +42,41 @@ def policies(helm: Path, crds: None, control_plane: str) -> Iterator[list[str]]:
     """The chart's admission policies in force for these tenants, which are names of namespaces that are not there yet."""
     mark = f"test-{secrets.token_hex(4)}"
     tenants = [f"{mark}-{i}" for i in range(TENANTS)]
-    values = {"namespaces": {"servers": [{"name": "unused"}], "tenants": [{"name": name} for name in tenants]}}
+    values = {
+        "namespaces": {
+            "catalog": {"name": f"{mark}-catalog"},
+            "servers": [{"name": "unused"}],
+            "tenants": [{"name": name} for name in tenants],
+        }
+    }
     manifests = of_kind(renamed(render(helm, values), mark), "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
     try:
-        in_thread(enforce(control_plane, manifests, tenants.pop()))
+        in_thread(enforce(control_plane, manifests, tenants.pop(), f"{mark}-catalog"))
         yield tenants
     finally:
-        in_thread(withdraw(control_plane, manifests))
+        in_thread(withdraw(control_plane, manifests, f"{mark}-catalog"))
 
 
-async def enforce(kubeconfig: str, manifests: list[Object], tenant: str) -> None:
+@pytest.fixture(scope="session")
+def catalog(policies: list[str]) -> str:
+    """The catalog namespace of the policies."""
+    return f"{policies[0].rpartition('-')[0]}-catalog"
+
+
+async def enforce(kubeconfig: str, manifests: list[Object], tenant: str, catalog: str) -> None:
     """Return when the API server obeys: that takes it some seconds."""
     async with Cluster(await from_kubeconfig(kubeconfig)) as cluster:
         for manifest in manifests:
             await cluster.apply(RESOURCES[manifest["kind"]], manifest)
-        await cluster.create(NAMESPACE, {"metadata": {"name": tenant}})
+        for name in (tenant, catalog):
+            await cluster.create(NAMESPACE, {"metadata": {"name": name}})
         meta = {"name": "probe", "namespace": tenant}
-        installation = {"metadata": meta, "spec": {"entryRef": {"name": "x"}, "owner": {"team": "x"}}}
+        spec = {"entryRef": {"name": "x"}, "owner": {"team": "x"}}
+        installation = {"metadata": meta, "spec": spec}
         gateway = {"metadata": meta, "spec": {"title": "X", "visibility": {"scope": "Org"}, "authentication": {}}}
         entry = {"metadata": {"name": tenant}, "spec": {"title": "X", "type": "Remote", "remote": {"url": "https://mcp.invalid/mcp"}}}
+        limits = {"title": "X", "egress": {"mode": "DenyAll"}, "allowedNamespaces": {"names": ["nobody"]}}
+        environment = {"metadata": {"name": tenant}, "spec": limits}
         resource = kind_resource(REGISTRY_ENTRY)
 
         async def deletion_is_refused() -> bool:
@@ -68,6 +84,13 @@ async def enforce(kubeconfig: str, manifests: list[Object], tenant: str) -> None
             await cluster.patch(resource, tenant, {"status": {"observedGeneration": 1, "installations": 1}}, subresource="status")
             return await refusal(cluster.delete(resource, tenant)) is not None
 
+        # What the API server knows of kinds it may keep for half a minute: parameters of a new one are not known before.
+        await cluster.create(kind_resource(ENVIRONMENT), environment)
+        there = {"metadata": meta, "spec": {**spec, "environmentRef": {"name": tenant}}}
+        words = "does not allow installations of namespace"
+        await until(lambda: refused_with(cluster.create(kind_resource(INSTALLATION), there, dry_run=True), words), 60.0)
+        await until(lambda: is_granted(cluster.create(resource, entry, dry_run=True)))
+        await cluster.delete(kind_resource(ENVIRONMENT), tenant)
         await until(lambda: refusal(cluster.create(kind_resource(INSTALLATION), installation, dry_run=True)))
         await until(lambda: refusal(cluster.create(kind_resource(GATEWAY), gateway, dry_run=True)))
         await until(deletion_is_refused)
@@ -76,8 +99,9 @@ async def enforce(kubeconfig: str, manifests: list[Object], tenant: str) -> None
         await cluster.delete(NAMESPACE, tenant)
 
 
-async def withdraw(kubeconfig: str, manifests: list[Object]) -> None:
+async def withdraw(kubeconfig: str, manifests: list[Object], catalog: str) -> None:
     async with Cluster(await from_kubeconfig(kubeconfig)) as cluster:
+        await cluster.delete(NAMESPACE, catalog)
         for manifest in reversed(manifests):
             await cluster.delete(RESOURCES[manifest["kind"]], manifest["metadata"]["name"])
 

@@ -93,8 +93,8 @@ async def test_the_api_server_finds_nothing_to_warn_of_in_a_policy(policies: lis
         return ours if all("typeChecking" in found.get("status", {}) for found in ours) else []
 
     found = await until(checked)
-    assert len(found) == 4
-    assert [one["status"]["typeChecking"] for one in found] == [{}] * 4
+    assert len(found) == 8
+    assert [one["status"]["typeChecking"] for one in found] == [{}] * 8
 
 
 @pytest.mark.requirement("INS-1")

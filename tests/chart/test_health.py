@@ -73,6 +73,7 @@ def environments() -> Iterator[Object]:
         ({}, ("x",)),
         ({"default": True}, ("x", "y")),
         ({"namespace": "elsewhere"}, ("x",)),
+        ({"restricted": True}, ("x",)),
         ({"egress": {"mode": "Restricted", "domains": [{"name": "a.test"}]}}, ("x",)),
     ):
         whole = {"title": "X", "egress": {"mode": "DenyAll"}, **spec}

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from chart import CHART, of_kind, render, template
+from wharfinger_crds import names
 from wharfinger_operator.plan.default_deny import is_default_deny
+from wharfinger_operator.plan.restriction import is_in_force
 
 FREE = {"global", "resources", "requests", "limits", "affinity", "items", "additionalProperties"}
 """Parts of values that are Kubernetes' own: the API server knows them better."""
@@ -132,6 +134,14 @@ def test_without_admission_no_policy_is_made(helm: Path) -> None:
     assert of_kind(render(helm, TENANTS), "ValidatingAdmissionPolicy")
     off = render(helm, {**TENANTS, "admission": {"enabled": False}})
     assert of_kind(off, "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding") == []
+
+
+@pytest.mark.requirement("ENV-2")
+def test_the_operator_takes_the_policy_for_restricted_environments_as_it_comes_for_one_in_force(helm: Path) -> None:
+    kinds = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+    for values in ({}, TENANTS):
+        found = {m["kind"]: m for m in of_kind(render(helm, values), *kinds) if m["metadata"]["name"] == names.RESTRICTED_ASSIGNMENT}
+        assert is_in_force(*(found[kind] for kind in kinds))
 
 
 @pytest.mark.requirement("OPS-2")

@@ -57,6 +57,10 @@ async def may(client: Cluster, verb: str, kind: Kind, namespace: str | None, sub
     return allowed
 
 
+async def may_deploy(client: Cluster) -> bool:
+    return await may(client, "deploy-to-restricted", ENVIRONMENT, None)
+
+
 async def rights(client: Cluster, kind: Kind, namespace: str | None) -> frozenset[str]:
     return frozenset([verb for verb in sorted(ALL) if await may(client, verb, kind, namespace)])
 
@@ -70,6 +74,7 @@ async def test_a_role_brings_exactly_its_verbs_and_never_those_of_status(role: s
 
         assert {kind.plural: await rights(user, kind, None) for kind in KINDS} == {k.plural: verbs for k, verbs in expected.items()}
         assert [kind.plural for kind in KINDS for verb in ("update", "patch") if await may(user, verb, kind, None, "status")] == []
+        assert await may_deploy(user) is (role == "admin")
 
 
 @pytest.mark.requirement("OPS-2")

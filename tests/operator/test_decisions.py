@@ -44,6 +44,7 @@ def broken(change: Break, case: str = "installation-http-secret") -> Documents:
         (lambda d: d["McpInstallation"]["spec"].update(environmentRef={"name": "staging"}), c.ACCEPTED, c.ENVIRONMENT_NOT_ALLOWED),
         (lambda d: d["Environment"]["spec"].update(namespace="other"), c.ACCEPTED, c.ENVIRONMENT_NOT_ACCEPTED),
         (lambda d: d["Environment"]["spec"].update(allowedNamespaces={"names": ["team-b"]}), c.ACCEPTED, c.NAMESPACE_NOT_ALLOWED),
+        (lambda d: d["Environment"]["spec"].update(restricted=True), c.ACCEPTED, c.ENVIRONMENT_NOT_NAMED),
         (lambda d: d["Environment"]["spec"].update(allowedImages=["ghcr.io/other/*"]), c.ACCEPTED, c.IMAGE_NOT_ALLOWED),
         (lambda d: d["McpInstallation"]["spec"]["values"].update(colour="red"), c.VALUES_RESOLVED, c.UNKNOWN_FIELD),
         (lambda d: d["McpInstallation"]["spec"].update(values={}), c.VALUES_RESOLVED, c.FIELD_MISSING),
@@ -84,6 +85,7 @@ def test_what_may_not_run_is_taken_away(change: Break) -> None:
     lambda d: d["McpInstallation"]["spec"]["entryRef"].update(name="gone"),
     lambda d: d["McpInstallation"]["spec"].update(values={}),
     lambda d: d["Secret"]["metadata"].update(name="gone"),
+    lambda d: d["Environment"]["spec"].update(restricted=True),
 ])  # fmt: skip
 def test_what_lacks_something_keeps_running_on_what_it_has(change: Break) -> None:
     assert plan_installation(installation_world(broken(change))).desired is None

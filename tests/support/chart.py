@@ -10,20 +10,17 @@ from typing import Any
 import yaml
 
 from wharfinger_cluster.client import Cluster
-from wharfinger_cluster.resource import Object, Resource
+from wharfinger_cluster.resource import VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING, Object, Resource
 
 CHART = Path(__file__).parents[2] / "charts/wharfinger"
 _RBAC = "rbac.authorization.k8s.io"
-_ADMISSION = "admissionregistration.k8s.io"
 RESOURCES = {
     "ClusterRole": Resource(_RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False),
     "ClusterRoleBinding": Resource(_RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False),
     "Role": Resource(_RBAC, "v1", "roles", "Role"),
     "RoleBinding": Resource(_RBAC, "v1", "rolebindings", "RoleBinding"),
-    "ValidatingAdmissionPolicy": Resource(_ADMISSION, "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", namespaced=False),
-    "ValidatingAdmissionPolicyBinding": Resource(
-        _ADMISSION, "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", namespaced=False
-    ),
+    "ValidatingAdmissionPolicy": VALIDATING_ADMISSION_POLICY,
+    "ValidatingAdmissionPolicyBinding": VALIDATING_ADMISSION_POLICY_BINDING,
 }
 """What tests put into a cluster, in this order."""
 

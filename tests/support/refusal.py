@@ -18,3 +18,8 @@ async def refusal(request: Awaitable[Any]) -> str | None:
 async def refused_with(request: Awaitable[Any], words: str) -> bool:
     """Tell whether the request is refused with these words in the refusal."""
     return words in (await refusal(request) or "")
+
+
+async def is_granted(request: Awaitable[Any]) -> bool:
+    """Tell whether the request is granted."""
+    return await refusal(request) is None

@@ -6,6 +6,7 @@ from wharfinger_crds import conditions as c
 from wharfinger_crds.environment import EnvironmentStatus, ProviderStatus
 from wharfinger_operator.plan.default_deny import default_deny_missing
 from wharfinger_operator.plan.installation_checks import environment_problem, server_namespace
+from wharfinger_operator.plan.restriction import restriction_findings
 from wharfinger_operator.plan.used_by import used_by
 from wharfinger_operator.world import EnvironmentWorld
 
@@ -38,10 +39,13 @@ def environment_status(world: EnvironmentWorld, now: str) -> EnvironmentStatus:
     )
     info = (egress if world.closed else default_deny_missing(namespace), domains)
     provider = c.true(c.PROVIDER_RESOLVED, c.SUCCEEDED, "NetworkPolicy, the base layer; other providers are not looked for in this version")
-    ready, *rest = c.summary((accepted, provider))
+    gating = (accepted, provider, *restriction_findings(world))
+    ready, *rest = c.summary(gating)
     return EnvironmentStatus(
         observed_generation=meta.generation,
-        conditions=c.merged(world.environment.status.conditions, (ready, *rest[:2], *info, *rest[2:]), meta.generation, now),
+        conditions=c.merged(
+            world.environment.status.conditions, (ready, *rest[: len(gating)], *info, *rest[len(gating) :]), meta.generation, now
+        ),
         namespace=namespace,
         provider=ProviderStatus(name="NetworkPolicy", source="Override" if spec.egress.provider == "NetworkPolicy" else "Detected"),
         installations=len(world.installations),

@@ -32,7 +32,11 @@ def environment_name(world: InstallationWorld) -> str | None:
         return spec.environment_ref.name
     if world.entry and world.entry.spec.environment_ref:
         return world.entry.spec.environment_ref.name
-    return next(iter(sorted(name for name, e in world.environments.items() if e.spec.default)), None)
+    return _default_environment(world)
+
+
+def _default_environment(world: InstallationWorld) -> str | None:
+    return min((name for name, e in world.environments.items() if e.spec.default), default=None)
 
 
 def environment_of(world: InstallationWorld) -> Environment | None:
@@ -104,8 +108,8 @@ def environment_not_allowed(world: InstallationWorld, installation: Installation
     if ref is None or entry is None:
         return None
     own = entry.spec.environment_ref.name if entry.spec.environment_ref else None
-    default = next((n for n, e in world.environments.items() if e.spec.default), None)
-    allowed = sorted({*entry.spec.allowed_environments, *([own] if own else [default] if default else [])})
+    effective = own or _default_environment(world)
+    allowed = sorted({*entry.spec.allowed_environments, *([effective] if effective else [])})
     if ref.name not in allowed:
         return _refused(
             c.ENVIRONMENT_NOT_ALLOWED, f"the entry does not allow environment {ref.name}; it allows: {', '.join(allowed) or 'none'}"
@@ -133,9 +137,6 @@ def environment_problem(environment: Environment, settings: Settings) -> c.Findi
         )
     if spec.pod_defaults and (problem := resources_problem(spec.pod_defaults)):
         return _refused(c.INVALID, f"spec.podDefaults.{problem}")
-    unbuilt = ["spec.restricted: true"] if spec.restricted else []
-    if unbuilt:
-        return _refused(c.NOT_IMPLEMENTED, f"not implemented in this version: {'; '.join(unbuilt)}")
     return pattern_problem(spec) or egress_problem(spec.egress)
 
 
@@ -156,6 +157,23 @@ def allows_namespace(environment: Environment, world: InstallationWorld) -> bool
     if allowed is None or world.namespace in allowed.names:
         return True
     return allowed.selector is not None and all(world.namespace_labels.get(k) == v for k, v in allowed.selector.items())
+
+
+def restricted_not_named(world: InstallationWorld, installation: Installation) -> c.Finding | None:
+    """Find installations that would run in a restricted environment without naming it.
+
+    Who wrote an object is known to admission only, which checks the right of whoever names a restricted environment, and sees no entry: an
+    installation that names none could come into one by its entry, or by what is the default, without anybody having been asked.
+    """
+    environment = environment_of(world)
+    if environment is None or not environment.spec.restricted or installation.spec.environment_ref is not None:
+        return None
+    name = environment.metadata.name
+    return _refused(
+        c.ENVIRONMENT_NOT_NAMED,
+        f"Environment {name} is restricted: name it in spec.environmentRef, which takes the verb deploy-to-restricted"
+        f" on environments.{names.GROUP}/{name}",
+    )
 
 
 def namespace_not_allowed(world: InstallationWorld, _: Installation) -> c.Finding | None:
@@ -194,6 +212,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     environment_missing,
     environment_not_accepted,
     namespace_not_allowed,
+    restricted_not_named,
     image_not_allowed,
     sidecar_not_allowed,
 )

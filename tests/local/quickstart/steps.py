@@ -26,6 +26,7 @@ WAITED_FOR = (
     Watched("mcpgateway.wharfinger.dev/demo", "quickstart"),
 )
 READY_SECONDS = 180.0
+ADMITTED_SECONDS = 60.0
 
 
 def up() -> None:
@@ -118,6 +119,22 @@ def install(cluster: Node) -> None:
     )
     for program in ("wharfinger-operator", "wharfinger-gateway"):
         rolled_out(cluster, program)
+    admitted(cluster)
+
+
+def admitted(cluster: Node) -> None:
+    """Wait until the API server has found the kind that parameters of admission policies are of: it may keep what it knew of kinds for half a minute.
+
+    Raises DemoError.
+    """
+    deadline = time.monotonic() + ADMITTED_SECONDS
+    while True:
+        try:
+            return run(cluster, [cluster.kubectl, "apply", "--dry-run=server", "-f", EXAMPLE / "20-registry-entries.yaml"])
+        except DemoError as error:
+            if "failed to configure policy" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(1)
 
 
 def rolled_out(cluster: Node, program: str) -> None:
