@@ -77,7 +77,7 @@ print(sum(1 for line in lines if line[:2] == [b"python", b"/srv/server.py"]))
 @pytest.mark.requirement("ORC-6")
 def test_a_sidecar_runs_beside_the_server_under_the_same_limits(platform: PlatformCluster) -> None:
     sidecar = {"name": "beside", "image": MUSL, "command": ["/bin/sh", "-c", "echo started; while true; do /bin/busybox sleep 1; done"]}
-    override = {"spec": {"template": {"spec": {"containers": [sidecar]}}}}
+    override = {"template": {"spec": {"containers": [sidecar]}}}
     hosted = {"image": "localhost/distroless-server:test", "command": ["/stdio-server"], "transport": "Stdio", "deployment": override}
     platform.apply(entry("beside", **hosted), installation("beside", "beside"))
     try:
