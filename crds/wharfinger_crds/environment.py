@@ -10,14 +10,30 @@ from wharfinger_crds.base import Label, Labels, Model, Object, ShortText, Status
 from wharfinger_crds.pod_defaults import PodDefaults
 
 Cidr = Annotated[
-    str, StringConstraints(max_length=49), Field(json_schema_extra=validations(("isCIDR(self)", "is not a CIDR such as 203.0.113.0/24")))
+    str,
+    StringConstraints(max_length=49),
+    Field(
+        json_schema_extra=validations(
+            ("isCIDR(self)", "is not a CIDR such as 203.0.113.0/24", "'\"' + self + '\" is not a CIDR such as 203.0.113.0/24'")
+        )
+    ),
 ]
+_LABEL = r"[a-zA-Z0-9\x{80}-\x{10FFFF}]([-a-zA-Z0-9\x{80}-\x{10FFFF}]{0,61}[a-zA-Z0-9\x{80}-\x{10FFFF}])?"
+"""A label as far as a pattern can tell; what IDNA makes of it is seen by `domain`."""
 
 
 class Port(Model):
     """A port, or a range of ports."""
 
-    model_config = ConfigDict(json_schema_extra=validations(("!has(self.endPort) || self.endPort >= self.port", "endPort is below port")))
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            (
+                "!has(self.endPort) || self.endPort >= self.port",
+                "endPort is below port",
+                "'endPort ' + string(self.endPort) + ' is below port ' + string(self.port)",
+            )
+        )
+    )
     port: int = Field(ge=1, le=65535)
     end_port: int | None = Field(default=None, ge=1, le=65535)
     protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
@@ -29,6 +45,16 @@ Ports = Annotated[tuple[Port, ...], Field(max_length=16)]
 class CidrRule(Model):
     """Addresses that servers may reach."""
 
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            (
+                "!has(self.except) || !isCIDR(self.cidr) || self.except.all(e, !isCIDR(e) || (cidr(self.cidr).containsCIDR(e)"
+                " && cidr(self.cidr).prefixLength() < cidr(e).prefixLength()))",
+                "except holds a block that is not a smaller one inside of cidr",
+                "'except holds a block that is not a smaller one inside of ' + self.cidr",
+            )
+        )
+    )
     cidr: Cidr
     except_: Annotated[tuple[Cidr, ...], Field(max_length=32)] = Field(default=(), alias="except")
     """Blocks inside of `cidr` that stay shut."""
@@ -39,8 +65,25 @@ class CidrRule(Model):
 class DomainRule(Model):
     """Names that servers may reach."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=255)]
-    """A host name; `*.` stands for one label, `**.` for any depth."""
+    name: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=255),
+        Field(
+            json_schema_extra=validations(
+                (
+                    rf"self.matches(r'^([*][*]?[.])?({_LABEL}[.])+{_LABEL}[.]?$')",
+                    "is not a host name such as api.example.com, *.example.com or **.example.com",
+                    "'\"' + self + '\" is not a host name such as api.example.com, *.example.com or **.example.com'",
+                ),
+                (
+                    "!self.matches(r'[.]([0-9]+|0[xX][0-9a-fA-F]*)[.]?$')",
+                    "ends in a number: addresses go into cidrs",
+                    "'\"' + self + '\" ends in a number: addresses go into cidrs'",
+                ),
+            )
+        ),
+    ]
+    """A host name; `*.` stands for exactly one label, `**.` for one or more. It opens no private address: those go into cidrs."""
     ports: Ports = ()
     """Omitted: 443."""
 
