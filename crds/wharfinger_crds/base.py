@@ -14,9 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 
-def validations(*rules: tuple[str, str]) -> dict[str, Any]:
-    """Return the schema extension for CEL rules, given as (expression, message) (`x-kubernetes-validations`)."""
-    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in rules]}
+def validations(*rules: tuple[str, str] | tuple[str, str, str]) -> dict[str, Any]:
+    """Return the schema extension for CEL rules (`x-kubernetes-validations`), given as (expression, message).
+
+    A third part is an expression for the message, so that it can name the value; the message is then for values that it cannot be made of.
+    """
+    names = ("rule", "message", "messageExpression")
+    return {"x-kubernetes-validations": [dict(zip(names, rule, strict=False)) for rule in rules]}
 
 
 def map_list(key: str, maximum: int, *rules: tuple[str, str]) -> Any:

@@ -10,8 +10,16 @@ from wharfinger_crds.base import Label, Labels, Model, Object, ShortText, Status
 from wharfinger_crds.pod_defaults import PodDefaults
 
 Cidr = Annotated[
-    str, StringConstraints(max_length=49), Field(json_schema_extra=validations(("isCIDR(self)", "is not a CIDR such as 203.0.113.0/24")))
+    str,
+    StringConstraints(max_length=49),
+    Field(
+        json_schema_extra=validations(
+            ("isCIDR(self)", "is not a CIDR such as 203.0.113.0/24", "'\"' + self + '\" is not a CIDR such as 203.0.113.0/24'")
+        )
+    ),
 ]
+_LABEL = r"[a-zA-Z0-9\x{80}-\x{10FFFF}]([-a-zA-Z0-9\x{80}-\x{10FFFF}]{0,61}[a-zA-Z0-9\x{80}-\x{10FFFF}])?"
+"""A label as far as a pattern can tell; what IDNA makes of it is seen by `domain`."""
 
 
 class Port(Model):
@@ -29,6 +37,16 @@ Ports = Annotated[tuple[Port, ...], Field(max_length=16)]
 class CidrRule(Model):
     """Addresses that servers may reach."""
 
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            (
+                "!has(self.except) || !isCIDR(self.cidr) || self.except.all(e, !isCIDR(e) || (cidr(self.cidr).containsCIDR(e)"
+                " && cidr(self.cidr).prefixLength() < cidr(e).prefixLength()))",
+                "except holds a block that is not a smaller one inside of cidr",
+                "'except holds a block that is not a smaller one inside of ' + self.cidr",
+            )
+        )
+    )
     cidr: Cidr
     except_: Annotated[tuple[Cidr, ...], Field(max_length=32)] = Field(default=(), alias="except")
     """Blocks inside of `cidr` that stay shut."""
@@ -39,8 +57,25 @@ class CidrRule(Model):
 class DomainRule(Model):
     """Names that servers may reach."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=255)]
-    """A host name; `*.` stands for one label, `**.` for any depth."""
+    name: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=255),
+        Field(
+            json_schema_extra=validations(
+                (
+                    rf"self.matches(r'^([*][*]?[.])?({_LABEL}[.])+{_LABEL}[.]?$')",
+                    "is not a host name such as api.example.com, *.example.com or **.example.com",
+                    "'\"' + self + '\" is not a host name such as api.example.com, *.example.com or **.example.com'",
+                ),
+                (
+                    "!self.matches(r'[.]([0-9]+|0[xX][0-9a-fA-F]*)[.]?$')",
+                    "ends in a number: addresses go into cidrs",
+                    "'\"' + self + '\" ends in a number: addresses go into cidrs'",
+                ),
+            )
+        ),
+    ]
+    """A host name; `*.` stands for exactly one label, `**.` for one or more. Of remote servers it opens no private address: those go into cidrs."""
     ports: Ports = ()
     """Omitted: 443."""
 
@@ -76,6 +111,7 @@ class Egress(Model):
     services: Annotated[tuple[ServiceRule, ...], Field(max_length=32)] = ()
     """Pods of the cluster; in every mode."""
     provider: Literal["Auto", "NetworkPolicy", "Cilium", "AWS", "GKE"] = "Auto"
+    """Whose policies stand around servers beside the NetworkPolicy, which names no domains. Auto: nobody's in this version."""
     enforcement: Literal["Report", "Require"] = "Report"
     """Require: no server starts until the environment's EgressEnforced is True."""
     probe: Literal["Off", "On"] = "Off"
@@ -127,6 +163,9 @@ class EnvironmentStatus(Status):
     """How many installations run there."""
     used_by: UsedBy = ()
     domains: int = Field(default=0, ge=0)
+    """How many domains servers may reach, those of presets among them."""
+    preset_version: int | None = Field(default=None, ge=1)
+    """Version of the presets that are named, so that a release that means something else by them shows."""
 
 
 class Environment(Object):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from wharfinger_cluster.resource import Object
@@ -20,6 +20,7 @@ from wharfinger_operator.copies import Copies
 from wharfinger_operator.diff import key_of
 from wharfinger_operator.own_objects import OwnObjects
 from wharfinger_operator.plan.catalog import named_in_catalog
+from wharfinger_operator.plan.dns import dns_peer
 from wharfinger_operator.plan.installation_checks import server_namespace
 from wharfinger_operator.plan.restriction import is_in_force
 from wharfinger_operator.plan.rollout import is_behind
@@ -28,11 +29,13 @@ from wharfinger_operator.world import (
     Catalog,
     CatalogSecret,
     Discovery,
+    DnsPeer,
     EntryWorld,
     EnvironmentWorld,
     GatewayWorld,
     InstallationWorld,
     PodFact,
+    PolicyKind,
     TokenWorld,
 )
 
@@ -46,13 +49,15 @@ class Observer:
     settings: Settings
     """Replaced when the platform settings change."""
     root_key: bytes = field(repr=False)
+    kinds: Callable[[], Mapping[str, PolicyKind]]
+    """Which kinds of policy of providers are served."""
 
     def installation(self, namespace: str, name: str, discovery: Discovery | None, symptom: PodFact | None) -> InstallationWorld:
         """Return the world of an installation, also of one that is gone."""
         installation: Installation | None = self.own.get(INSTALLATION, name, namespace)
         entry: RegistryEntry | None = self.own.get(REGISTRY_ENTRY, installation.spec.entry_ref.name) if installation else None
         behind = entry.metadata.name if entry and is_behind(entry, installation) else None
-        tenant = self.copies.namespace(namespace)
+        tenant, kinds = self.copies.namespace(namespace), self.kinds()
         return InstallationWorld(
             namespace=namespace,
             name=name,
@@ -65,8 +70,10 @@ class Observer:
             secrets=self._secrets(installation) if installation else {},
             catalog=self._catalog(entry) if entry else Catalog(),
             root_key=self.root_key,
-            dns=self.copies.dns(),
-            owned=self.copies.children(namespace, name),
+            dns=self._dns(),
+            policy_kinds=kinds,
+            # A kind that cannot be used is left alone, too: half of its objects may have been seen.
+            owned=tuple(o for o in self.copies.children(namespace, name) if o["kind"] not in kinds or not kinds[o["kind"]].problem),
             strangers=frozenset(key_of(stranger) for stranger in self.copies.strangers(namespace, name)),
             siblings=self.own.index.count_of_entry(behind) if behind else 0,
             rolling=self._rolling(behind) if behind else 0,
@@ -87,9 +94,16 @@ class Observer:
         defaults = tuple(sorted(e.metadata.name for e in self._environments() if e.spec.default))
         if environment is None:
             return None
-        closed = self.copies.is_closed(server_namespace(environment, self.settings))
-        checked = is_in_force(*self.copies.admission())
-        return EnvironmentWorld(environment, defaults, self.own.index.of_environment(name), self.settings, closed, checked)
+        return EnvironmentWorld(
+            environment=environment,
+            defaults=defaults,
+            installations=self.own.index.of_environment(name),
+            settings=self.settings,
+            closed=self.copies.is_closed(server_namespace(environment, self.settings)),
+            assignments_checked=is_in_force(*self.copies.admission()),
+            policy_kinds=self.kinds(),
+            dns=self._dns(),
+        )
 
     def gateway(self, namespace: str, name: str) -> GatewayWorld | None:
         """Return the world of a gateway; None where it is gone."""
@@ -130,6 +144,9 @@ class Observer:
             {name: CatalogSecret(o.get("type", "Opaque"), secret_data(o)) for (kind, name), o in found.items() if o and kind == "Secret"},
             {name: o.get("data", {}) for (kind, name), o in found.items() if o and kind == "ConfigMap"},
         )
+
+    def _dns(self) -> DnsPeer:
+        return dns_peer(self.copies.dns(), self.settings.dns)
 
     def _environments(self) -> tuple[Environment, ...]:
         return tuple(self.own.all(ENVIRONMENT).values())

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from wharfinger_crds import conditions as c
+from wharfinger_crds.egress_rules import egress_rules
 from wharfinger_crds.environment import EnvironmentStatus, ProviderStatus
+from wharfinger_crds.presets import presets
 from wharfinger_operator.plan.default_deny import default_deny_missing
+from wharfinger_operator.plan.egress import dns_problem, provider_of
 from wharfinger_operator.plan.installation_checks import environment_problem, server_namespace
 from wharfinger_operator.plan.restriction import restriction_findings
 from wharfinger_operator.plan.used_by import used_by
@@ -21,25 +24,20 @@ def _accepted(world: EnvironmentWorld) -> c.Finding:
 
 def environment_status(world: EnvironmentWorld, now: str) -> EnvironmentStatus:
     """Return the status to report."""
-    meta, spec = world.environment.metadata, world.environment.spec
-    accepted = _accepted(world)
-    named = len(spec.egress.domains) + len(spec.egress.presets)
-    domains = (
-        c.false(
-            c.DOMAIN_RULES_ENFORCED,
-            c.NOT_IMPLEMENTED,
-            "domains and presets are not translated in this version: the NetworkPolicy keeps them unreachable",
-        )
-        if named
-        else c.true(c.DOMAIN_RULES_ENFORCED, c.NOT_NEEDED, "no domains are named")
+    meta, egress = world.environment.metadata, world.environment.spec.egress
+    provider = provider_of(egress, world.policy_kinds)
+    rules = egress_rules(egress, world.cluster_ranges)
+    enforced = c.unknown(
+        c.EGRESS_ENFORCED, c.NOT_PROVEN, "policies are written; whether the cluster's network enforces them has not been tested"
     )
     namespace = server_namespace(world.environment, world.settings)
-    egress = c.unknown(
-        c.EGRESS_ENFORCED, c.NOT_PROVEN, "NetworkPolicies are written; whether the cluster's network enforces them has not been tested"
-    )
-    info = (egress if world.closed else default_deny_missing(namespace), domains)
-    provider = c.true(c.PROVIDER_RESOLVED, c.SUCCEEDED, "NetworkPolicy, the base layer; other providers are not looked for in this version")
-    gating = (accepted, provider, *restriction_findings(world))
+    if isinstance(rules, c.Finding):
+        domains: tuple[c.Finding, ...] = ()
+        nameless = None
+    else:
+        domains, nameless = (provider.domains_enforced(rules), provider.domains_exact(rules)), dns_problem(provider, rules, world.dns)
+    info = (enforced if world.closed else default_deny_missing(namespace), *domains)
+    gating = (_accepted(world), nameless or provider.resolved, *restriction_findings(world))
     ready, *rest = c.summary(gating)
     return EnvironmentStatus(
         observed_generation=meta.generation,
@@ -47,8 +45,9 @@ def environment_status(world: EnvironmentWorld, now: str) -> EnvironmentStatus:
             world.environment.status.conditions, (ready, *rest[: len(gating)], *info, *rest[len(gating) :]), meta.generation, now
         ),
         namespace=namespace,
-        provider=ProviderStatus(name="NetworkPolicy", source="Override" if spec.egress.provider == "NetworkPolicy" else "Detected"),
+        provider=ProviderStatus(name=provider.name, source=provider.source),
         installations=len(world.installations),
         used_by=used_by(world.installations),
-        domains=len(spec.egress.domains),
+        domains=0 if isinstance(rules, c.Finding) else len(rules.domains),
+        preset_version=presets().version if egress.presets else None,
     )

@@ -11,16 +11,18 @@ from typing import Any, Final
 from wharfinger_crds import conditions as c
 from wharfinger_crds import names
 from wharfinger_crds.connection import Connection, ConnectionHeader
+from wharfinger_crds.egress_rules import egress_rules
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import HttpServer, RegistryEntry, SelfHosted
+from wharfinger_operator.plan.egress import provider_of
 from wharfinger_operator.plan.entry_point import ImageQuestion, Unknown
 from wharfinger_operator.plan.fields import FieldValues, in_url, render
 from wharfinger_operator.plan.hardening import hardening_problem, subject_of
 from wharfinger_operator.plan.identity import Identity, identity_of
 from wharfinger_operator.plan.inputs import Inputs, resolve_inputs
 from wharfinger_operator.plan.installation_checks import entry_not_visible, environment_of, installation_problem, server_namespace
-from wharfinger_operator.plan.network import network_policy
+from wharfinger_operator.plan.providers.fence import Fence
 from wharfinger_operator.plan.revision import with_running_bridge
 from wharfinger_operator.plan.rollout import waits_for_its_turn
 from wharfinger_operator.plan.tools import plan_tools
@@ -83,13 +85,13 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
     hosted = world.entry.spec.self_hosted
     server = _server(world, installation, identity, hosted, inputs) if hosted else None
     connection = _connection(world, world.entry, environment, identity, inputs.fields)
-    policy = policies(world, identity, environment) if server else ()
+    fence = policies(world, identity, environment) if server else ()
     parts = with_running_bridge(workload(server), world.owned, world.root_key) if server else ()
     if problem := hardening_problem(subject_of(identity, parts)) if parts else None:
         return InstallationPlan(None, problem, environment=environment)
     secrets = tuple(part for part in parts if part["kind"] == "Secret")
     rest = tuple(part for part in parts if part["kind"] != "Secret")
-    desired = (*secrets, *policy, *rest, *_definitions(world), connection_secret(world, identity, connection))
+    desired = (*secrets, *fence, *rest, *_definitions(world), connection_secret(world, identity, connection))
     return InstallationPlan(
         desired, accepted, c.true(c.VALUES_RESOLVED), environment, identity, server.image if server else "", connection,
         waits=waits_for_its_turn(world, desired),
@@ -97,8 +99,12 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
 
 
 def policies(world: InstallationWorld, identity: Identity, environment: Environment) -> tuple[dict[str, Any], ...]:
-    """Return what fences a server in an environment."""
-    return (network_policy(identity, environment.spec.egress, world.dns, world.settings.namespaces.system),)
+    """Return what fences a server in an environment; of one that is not accepted, in which no server is, it raises TypeError."""
+    rules = egress_rules(environment.spec.egress, world.cluster_ranges)
+    if isinstance(rules, c.Finding):
+        raise TypeError(rules.message)
+    provider = provider_of(environment.spec.egress, world.policy_kinds)
+    return provider.policies(Fence(identity, rules, world.dns, world.settings.namespaces.system))
 
 
 def _server(world: InstallationWorld, installation: Installation, identity: Identity, hosted: SelfHosted, inputs: Inputs) -> Server:

@@ -15,7 +15,7 @@ from wharfinger_crds import names
 from wharfinger_crds.connection import Connection, MalformedConnectionError, read_connection
 from wharfinger_operator.plan.identity import Identity
 from wharfinger_operator.plan.installation import InstallationPlan, connection_secret, fingerprint, policies
-from wharfinger_operator.plan.installation_checks import allows_namespace
+from wharfinger_operator.plan.installation_checks import allows_namespace, environment_problem
 from wharfinger_operator.world import InstallationWorld, Manifest
 
 
@@ -78,7 +78,8 @@ def _held(world: InstallationWorld, plan: InstallationPlan, to: Identity, connec
     """Return the plan that makes the new server, keeps the old one fenced as its environment says, and keeps gateways calling it."""
     identity = replace(to, server_namespace=serving)
     named = world.installation.status.environment if world.installation else None
-    environment = world.environments.get(named or "") or plan.environment
+    before = world.environments.get(named or "")
+    environment = plan.environment if before is None or environment_problem(before, world.settings) else before
     fence = policies(world, identity, environment) if environment else ()
     kept = _kept(world, identity, to, connection, named)
     secret = connection_secret(world, identity, kept)
