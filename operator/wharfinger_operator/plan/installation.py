@@ -11,7 +11,7 @@ from typing import Any, Final
 from wharfinger_crds import conditions as c
 from wharfinger_crds import names
 from wharfinger_crds.connection import Connection, ConnectionHeader
-from wharfinger_crds.egress_rules import egress_rules
+from wharfinger_crds.egress_rules import EgressRules, egress_rules
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import HttpServer, RegistryEntry, SelfHosted
@@ -103,12 +103,16 @@ def _server(world: InstallationWorld, installation: Installation, identity: Iden
     )
 
 
-def _policies(world: InstallationWorld, environment: Environment, identity: Identity) -> tuple[dict[str, Any], ...]:
+def _rules(world: InstallationWorld, environment: Environment) -> EgressRules:
     rules = egress_rules(environment.spec.egress, world.cluster_ranges)
     if isinstance(rules, c.Finding):  # an environment that is not accepted has no servers
         raise TypeError(rules.message)
+    return rules
+
+
+def _policies(world: InstallationWorld, environment: Environment, identity: Identity) -> tuple[dict[str, Any], ...]:
     provider = provider_of(environment.spec.egress, world.policy_kinds)
-    return provider.policies(Fence(identity, rules, world.dns, world.settings.namespaces.system))
+    return provider.policies(Fence(identity, _rules(world, environment), world.dns, world.settings.namespaces.system))
 
 
 def _connection(
@@ -127,6 +131,7 @@ def _connection(
     return Connection(
         namespace=namespace, name=name, uid=identity.uid, entry=entry.metadata.name, environment=environment.metadata.name,
         url=url, transport=spec.remote.transport if spec.remote else "StreamableHTTP", headers=headers, tools_hash=plan_tools(world).offered,
+        egress=_rules(world, environment) if spec.remote else None,
     )  # fmt: skip
 
 
@@ -174,5 +179,7 @@ def _definitions(world: InstallationWorld) -> tuple[dict[str, Any], ...]:
 
 def fingerprint(connection: Connection, revision: int) -> str:
     """Return what a discovery was asked with; another one means asking again at once. Holds no value."""
-    asked = json.dumps([connection.url, connection.transport, [[h.name, h.value] for h in connection.headers], connection.uid, revision])
+    rules = connection.egress.model_dump_json() if connection.egress else None
+    headers = [[h.name, h.value] for h in connection.headers]
+    asked = json.dumps([connection.url, connection.transport, headers, connection.uid, rules, revision])
     return hashlib.sha256(asked.encode()).hexdigest()

@@ -6,6 +6,7 @@ import json
 import random
 import ssl
 from collections.abc import AsyncIterator
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from announcing_server import AnnouncingServer
 from certificate import self_signed
 from operator_platform import Platform, until
 from operator_process import OperatorProcess
+from own_address import ADDRESS, EGRESS
 from recording_server import Http, serving
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import CONFIG_MAP, SECRET, Scope
@@ -30,13 +32,13 @@ MEBIBYTE = 1024 * 1024
 @pytest.fixture
 async def https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Http]:
     """Servers that an operator trusts which is started afterwards: an entry may name them, since they are https."""
-    certificate, key = self_signed(x509.DNSName("localhost"))
+    certificate, key = self_signed(x509.IPAddress(IPv4Address(ADDRESS)))
     file = tmp_path / "server.pem"
     file.write_bytes(certificate.encode() + key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    async with serving(context) as start:
+    async with serving(context, ADDRESS) as start:
         yield start
 
 
@@ -55,7 +57,7 @@ def tool(name: str, description: str = "") -> dict[str, Any]:
 
 
 async def install(platform: Platform, url: str, **tools: Any) -> None:
-    await platform.apply(ENVIRONMENT, f"env-{platform.mark}", {"title": "X", "egress": {"mode": "DenyAll"}})
+    await platform.apply(ENVIRONMENT, f"env-{platform.mark}", {"title": "X", "egress": EGRESS})
     await entry(platform, url, **tools)
     await installation(platform, "remote")
 
@@ -71,7 +73,7 @@ async def installation(platform: Platform, name: str) -> None:
 
 async def url_of(https: Http, server: AnnouncingServer) -> str:
     endpoint = await https(server)
-    return f"https://localhost:{endpoint.origin.port}/mcp"
+    return f"https://{endpoint.host}/mcp"
 
 
 async def status(platform: Platform) -> dict[str, Any]:
