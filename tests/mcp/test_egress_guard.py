@@ -1,6 +1,7 @@
 """Whose rules count for a connection, and what a refusal says."""
 
 import ipaddress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from wharfinger_mcp.errors import EgressRefusedError
 pytestmark = pytest.mark.requirement("ENV-8")
 
 WORLD = "93.184.216.34"
+EARLIER = Path(__file__).parents[1] / "crds/testdata/earlier/connection-v1.json"
 OWN = names.server_url("team-a", "jira", "servers")
 
 
@@ -84,6 +86,15 @@ def test_without_rules_nothing_else_is_reached_and_the_refusal_says_what_to_upgr
 
     assert said.startswith("environment prod: no egress rules came with the connection")
     assert said.endswith("upgrade the operator")
+
+
+@pytest.mark.requirement("OPS-9")
+def test_a_server_of_ours_that_an_earlier_operator_connected_is_reached_and_a_remote_one_is_not() -> None:
+    earlier = read_connection(EARLIER.read_bytes())
+    guard = guard_of(earlier)
+
+    assert answer(guard, earlier.url.removeprefix("http://").partition(":")[0], "10.96.0.7", port=8080) == "10.96.0.7"
+    assert guard_of(earlier.model_copy(update={"url": "https://mcp.example/mcp"})).rules is None
 
 
 def test_guards_are_equal_exactly_if_environment_and_rules_are() -> None:

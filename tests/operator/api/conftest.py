@@ -1,13 +1,19 @@
 """An operator against a real API server; no node is needed, so Deployments stay without pods."""
 
 import secrets
+import ssl
 from collections.abc import AsyncIterator
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from certificate import self_signed
 from operator_platform import Platform, until
 from operator_process import OperatorProcess, platform_namespaces
+from own_address import ADDRESS
+from recording_server import Http, serving
 from wharfinger_cluster.client import Cluster
 
 
@@ -27,3 +33,16 @@ async def operator(platform: Platform) -> AsyncIterator[OperatorProcess]:
         yield running
     finally:
         await running.stop()
+
+
+@pytest.fixture
+async def https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Http]:
+    """Servers that an operator trusts which is started afterwards: an entry may name them, since they are https."""
+    certificate, key = self_signed(x509.IPAddress(IPv4Address(ADDRESS)))
+    file = tmp_path / "server.pem"
+    file.write_bytes(certificate.encode() + key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    async with serving(context, ADDRESS) as start:
+        yield start

@@ -4,21 +4,16 @@ import base64
 import contextlib
 import json
 import random
-import ssl
 from collections.abc import AsyncIterator
-from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
 
 from announcing_server import AnnouncingServer
-from certificate import self_signed
 from operator_platform import Platform, until
 from operator_process import OperatorProcess
-from own_address import ADDRESS, EGRESS
-from recording_server import Http, serving
+from own_address import EGRESS
+from recording_server import Http
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import CONFIG_MAP, SECRET, Scope
 from wharfinger_crds import names
@@ -27,19 +22,6 @@ from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION, REGISTRY_ENTRY
 from wharfinger_crds.tool_definitions import read_definitions
 
 MEBIBYTE = 1024 * 1024
-
-
-@pytest.fixture
-async def https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Http]:
-    """Servers that an operator trusts which is started afterwards: an entry may name them, since they are https."""
-    certificate, key = self_signed(x509.IPAddress(IPv4Address(ADDRESS)))
-    file = tmp_path / "server.pem"
-    file.write_bytes(certificate.encode() + key)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    async with serving(context, ADDRESS) as start:
-        yield start
 
 
 @contextlib.asynccontextmanager
