@@ -129,7 +129,8 @@ async def _all_seen(informers: tuple[Informer, ...]) -> None:
 
 def definition_problem(definition: Mapping[str, Any], resource: Resource) -> str:
     """Return why a CustomResourceDefinition does not serve a kind as we write it; empty where it does."""
-    conditions = {c["type"]: c["status"] for c in definition.get("status", {}).get("conditions", ())}
+    # Of a definition that was just made they are null.
+    conditions = {c["type"]: c["status"] for c in (definition.get("status") or {}).get("conditions") or ()}
     if definition["metadata"].get("deletionTimestamp") or conditions.get("Established") != "True":
         return f"the cluster does not serve {resource} yet, or not any more"
     version = next((v for v in definition["spec"]["versions"] if v["name"] == resource.version and v["served"]), None)
