@@ -13,6 +13,7 @@ from wharfinger_crds.connection import Connection
 from wharfinger_operator.ask_server import ServerAsker
 from wharfinger_operator.discover import DiscoveryError
 from wharfinger_operator.listen import StreamError
+from wharfinger_operator.plan.installation import fingerprint
 
 pytestmark = pytest.mark.requirement("INS-3")
 
@@ -149,3 +150,12 @@ async def test_a_redirect_is_not_followed_wherever_it_leads(asker: ServerAsker, 
         redirecting = RecordingServer(replies={"*": always(status, Location=target)})
         assert "redirects are not followed" in str(await refused(asker, http, redirecting))
     assert elsewhere.messages == []
+
+
+@pytest.mark.requirement("ENV-8")
+async def test_other_rules_are_another_question(http: Http) -> None:
+    server = listing([])
+    one = await connection(http, server)
+
+    assert fingerprint(one, 1) == fingerprint(one.model_copy(), 1)
+    assert fingerprint(one, 1) != fingerprint(one.model_copy(update={"egress": rules(mode="DenyAll")}), 1)
