@@ -75,7 +75,7 @@ class DomainRule(Model):
             )
         ),
     ]
-    """A host name; `*.` stands for exactly one label, `**.` for one or more. It opens no private address: those go into cidrs."""
+    """A host name; `*.` stands for exactly one label, `**.` for one or more. Of remote servers it opens no private address: those go into cidrs."""
     ports: Ports = ()
     """Omitted: 443."""
 
@@ -111,6 +111,7 @@ class Egress(Model):
     services: Annotated[tuple[ServiceRule, ...], Field(max_length=32)] = ()
     """Pods of the cluster; in every mode."""
     provider: Literal["Auto", "NetworkPolicy", "Cilium", "AWS", "GKE"] = "Auto"
+    """Whose policies stand around servers beside the NetworkPolicy, which names no domains. Auto: nobody's in this version."""
     enforcement: Literal["Report", "Require"] = "Report"
     """Require: no server starts until the environment's EgressEnforced is True."""
     probe: Literal["Off", "On"] = "Off"

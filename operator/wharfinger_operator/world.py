@@ -201,6 +201,7 @@ class EnvironmentWorld:
     policy_kinds: Mapping[str, PolicyKind] = field(default_factory=dict)
     """As in InstallationWorld."""
     cluster_ranges: tuple[str, ...] = ()
+    dns: DnsPeer = DnsPeer()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from wharfinger_crds.egress_rules import EgressRules, egress_rules
 from wharfinger_crds.environment import Egress
 from wharfinger_operator.plan.providers import aws, cilium, gke, network_policy
 from wharfinger_operator.plan.providers.fence import Fence
-from wharfinger_operator.world import PolicyKind
+from wharfinger_operator.world import DnsPeer, PolicyKind
 
 BASE: Final = "NetworkPolicy"
 
@@ -85,6 +85,16 @@ def provider_of(egress: Egress, kinds: Mapping[str, PolicyKind]) -> Provider:
             message = f"spec.egress.provider is {asked}, but {found.problem}: {maker.needs}; until then domains stay shut"
             return Provider(BASE, "Override", c.false(c.PROVIDER_RESOLVED, c.PROVIDER_MISSING, message))
     return Provider(asked, "Override", c.true(c.PROVIDER_RESOLVED, c.SUCCEEDED, f"{asked}, as spec.egress.provider says"))
+
+
+def dns_problem(provider: Provider, rules: EgressRules, dns: DnsPeer) -> c.Finding | None:
+    """Return why servers could not look names up (ProviderResolved=False), or None."""
+    if rules.opens_nothing or dns.blocks or (dns.pods and provider.name != "AWS"):
+        return None
+    # On EKS Auto Mode no pods answer; elsewhere on AWS there is the Service, whose address is known.
+    return c.false(
+        c.PROVIDER_RESOLVED, c.DNS_UNKNOWN, "no address answers names, so none is let through: set dns.addresses of the platform settings"
+    )
 
 
 def egress_problem(egress: Egress) -> c.Finding | None:
