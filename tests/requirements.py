@@ -38,6 +38,7 @@ BUILT: Final = {
     "ENV-4": "The NetworkPolicy is always there as the closed base.",
     "ENV-5": "Domains are worded for the provider that the environment names; what it makes wider or narrower is said.",
     "ENV-7": "Only the gateway and the operator reach a server.",
+    "ENV-8": "Remote servers obey their environment's egress rules: gateway and operator check name and address at every connect.",
     "GW-1": "Several gateways with their own tools and visibility; Ready only when somebody can use a tool.",
     "GW-2": "Tools are assigned explicitly, pinned or resolved at call time, under stable names of at most 64 characters.",
     "GW-3": "Who cannot see a gateway cannot use it, by any path.",

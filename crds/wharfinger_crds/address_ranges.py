@@ -53,8 +53,10 @@ def _translated(block: Network) -> tuple[Network, ...]:
 
 METADATA: Final = tuple(form for block in _METADATA for form in _translated(block))
 """Metadata services, which give out a node's credentials: nothing opens them."""
-LOCAL: Final = _networks("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::/127", "fe80::/10", "ff00::/8")
-"""Addresses that no Service of a cluster has: the caller itself, its link, groups."""
+LOCAL: Final = _networks(
+    "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "::/127", "fe80::/10", "ff00::/8",
+)  # fmt: skip
+"""Loopback, link-local and multicast addresses: what a program of ours that connects for an environment never reaches, whatever rules say."""
 
 
 def within(inner: Network, outer: Network) -> bool:
@@ -78,9 +80,9 @@ def in_any(address: Address, blocks: Iterable[Network]) -> Network | None:
 
 
 def carried(address: Address) -> Address:
-    """Return where packets to an address end: the IPv4 address in a mapped, NAT64 or 6to4 one, else the address itself."""
+    """Return where packets to an address end: the IPv4 address in a mapped, NAT64, 6to4 or Teredo one, else the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or address
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else address)

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from pydantic import Field, ValidationError
 
 from wharfinger_crds.base import Model
+from wharfinger_crds.egress_rules import EgressRules
 
 CONNECTION_VERSION: Final = 1
 
@@ -37,6 +38,9 @@ class Connection(Model):
     transport: Literal["Auto", "StreamableHTTP", "SSE"] = "StreamableHTTP"
     headers: tuple[ConnectionHeader, ...] = Field(default=(), repr=False)
     """Every header that the gateway adds, the credential among them."""
+    egress: EgressRules | None = Field(default=None, repr=False)
+    """What may be connected to for a remote server: the rules of its environment. None for a server of ours, which has a Service and needs no
+    rule; a remote server without is from an operator older than the field, and then nothing may be connected to."""
     tools_hash: str | None = None
     """`sha256:…` of the tool definitions; their ConfigMap is `names.tools_name(tools_hash)`."""
 

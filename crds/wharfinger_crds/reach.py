@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from wharfinger_crds.address_ranges import FLOOR, LOCAL, METADATA, Address, Network, carried, in_any, network
 from wharfinger_crds.domain import covers, host_name
 from wharfinger_crds.egress_rules import SERVICE_SUFFIXES, EgressRules
 from wharfinger_crds.environment import Port, ServiceRule
+
+_NEVER: Final = (*METADATA, *LOCAL)
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,16 @@ class Refused:
     reason: Literal["NoRule", "AddressShut"]
     """NoRule: no rule names the host or one of its addresses. AddressShut: one does, but what it resolves to is shut."""
     message: str
+    """Names the block that is shut and never an address: who may use a server need not learn how names resolve here, and answers rotate."""
 
 
 def may_reach(rules: EgressRules, host: str, addresses: Sequence[Address], port: int) -> tuple[Address, ...] | Refused:
     """Return the addresses of a host that may be connected to over TCP, in their order; or why there is none.
 
     `host` is a name or an address as it stands in a URL, without brackets; `addresses` is what it resolved to. Each address is judged by where
-    its packets end (IPv4-mapped, NAT64 and 6to4 addresses by the IPv4 address in them): metadata services are shut to everybody; what is
-    private or of the cluster takes a block that contains it, or a rule for services; a domain opens the rest.
+    its packets end (IPv4-mapped, NAT64, 6to4 and Teredo addresses by the IPv4 address in them): metadata services, loopback and link-local
+    addresses are shut to everybody; what is private or of the cluster takes a block that contains it, or a rule for services; a domain opens
+    the rest.
 
     The name of a Service (`NAME.NAMESPACE.svc`, with or without `.cluster.local`) is opened by a rule for services of that namespace, as far as
     its ports go, and never by a domain. A rule that selects pods opens none: a Service's name does not say which pods are behind it.
@@ -58,12 +62,12 @@ def namespace_of(name: str) -> str | None:
 
 def _may_reach_address(rules: EgressRules, address: Address, port: int, *, named: bool, in_cluster: bool) -> bool:
     end = carried(address)
-    if in_any(end, METADATA) or in_any(address, METADATA):
+    if in_any(end, _NEVER) or in_any(address, _NEVER):
         return False
     if _in_blocks(rules, end, port):
         return True
     if in_cluster:
-        return named and not in_any(end, LOCAL)
+        return named
     return not _shut(rules, end) and (named or _in_blocks(rules, address, port))
 
 
@@ -84,11 +88,13 @@ def _has(ports: Iterable[Port], port: int) -> bool:
 
 
 def _refused(rules: EgressRules, where: str, addresses: Sequence[Address], by_service: Sequence[ServiceRule], *, named: bool) -> Refused:
-    ends = [(a, carried(a)) for a in addresses]
-    if found := next(((a, block) for a, end in ends if (block := in_any(end, METADATA))), None):
-        return Refused("AddressShut", f"{where} resolves to {found[0]}, in {found[1]}: a metadata service, which no rule opens")
-    if found := next(((a, block) for a, end in ends if (block := _shut(rules, end))), None) if named else None:
-        return Refused("AddressShut", f"{where} resolves to {found[0]}, in {found[1]}, which only a block in cidrs opens")
+    ends = [carried(a) for a in sorted(addresses, key=lambda a: (a.version, int(a)))]
+    if block := next((found for end in ends if (found := in_any(end, METADATA))), None):
+        return Refused("AddressShut", f"{where} leads into {block}: a metadata service, which no rule opens")
+    if block := next((found for end in ends if (found := in_any(end, LOCAL))), None):
+        return Refused("AddressShut", f"{where} leads into {block}: a loopback, link-local or multicast address, which no rule opens")
+    if block := next((found for end in ends if (found := _shut(rules, end))), None) if named else None:
+        return Refused("AddressShut", f"{where} leads into {block}, which only a block in cidrs opens")
     if by_service and not named:
         rule = f"the rule for services of namespace {by_service[0].namespace}"
         return Refused("NoRule", f"{rule} selects pods, and the name of a Service ({where}) does not say which pods are behind it")

@@ -19,7 +19,7 @@ from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.resolve import Choice
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp import jsonrpc
-from wharfinger_mcp.errors import BusyError, NotSentError, RefusedError, TimedOutError, UpstreamError
+from wharfinger_mcp.errors import BusyError, EgressRefusedError, NotSentError, RefusedError, TimedOutError, UpstreamError
 from wharfinger_mcp.jsonrpc import Params, Response
 from wharfinger_mcp.param_header import headers_for
 from wharfinger_mcp.resource_tool import read_params, tool_result
@@ -59,7 +59,7 @@ async def forward(permit: Permit, choice: Choice, listed: Listed, params: Params
         response = await upstream.call(method, _outgoing(params, listed), headers, CallLimits(seconds=permit.gateway.call_timeout))
     except UpstreamError as error:
         _log.warning("call of %s at installation %s: %s", listed.tool.name, choice.installation.path, error.message)
-        return Refusal(_reason(error))
+        return Refusal(_reason(error), error.message if isinstance(error, EgressRefusedError) else "")
     if response.error is not None:
         return Served(response, is_error=True)
     return _served(response) if listed.resource is None else _read(response)
@@ -103,6 +103,8 @@ def _reason(error: UpstreamError) -> Reason:
     match error:
         case BusyError():
             return Reason.UPSTREAM_BUSY
+        case EgressRefusedError():
+            return Reason.EGRESS_REFUSED
         case NotSentError():
             return Reason.UPSTREAM_UNREACHABLE
         case TimedOutError():

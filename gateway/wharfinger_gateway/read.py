@@ -27,6 +27,7 @@ from wharfinger_crds.settings import Settings, SettingsError, read_settings
 from wharfinger_crds.token import Token
 from wharfinger_crds.tool_definitions import MalformedDefinitionsError, definitions_hash, read_definitions
 from wharfinger_gateway.snapshot import Refused, Tool
+from wharfinger_mcp.egress_guard import EgressGuard, guard_of
 
 MIN_ROOT_KEY: Final = 32
 Manifest = Mapping[str, Any]
@@ -38,8 +39,10 @@ class StoredConnection:
 
     secret: str
     connection: Connection = field(repr=False)
+    guard: EgressGuard
+    """What may be connected to for it."""
     fingerprint: str = field(repr=False)
-    """Changes with anything that a request to the server is made of."""
+    """Changes with anything that a request to the server is made of, and with the guard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,10 @@ def _connection(manifest: Manifest) -> StoredConnection | Refused:
     except MalformedConnectionError as error:
         return _refused(manifest, str(error))
     request = connection.model_copy(update={"tools_hash": None}).text()
-    return StoredConnection(manifest["metadata"]["name"], connection, hashlib.sha256(request.encode()).hexdigest())
+    fingerprint, guard = hashlib.sha256(request.encode()).hexdigest(), guard_of(connection)
+    # The guard's copy of the rules is one for all connections that have the same.
+    kept = connection.model_copy(update={"egress": guard.rules if connection.egress else None})
+    return StoredConnection(manifest["metadata"]["name"], kept, guard, fingerprint)
 
 
 def _tools(manifest: Manifest) -> ToolList | Refused:

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     INSTALLATION_NEEDED = "installation_needed"
     SUBJECT_NEEDED = "subject_needed"
     INSTALLATION_SUSPENDED = "installation_suspended"
+    EGRESS_REFUSED = "egress_refused"
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
     UPSTREAM_TIMEOUT = "upstream_timeout"
     UPSTREAM_REFUSED = "upstream_refused"
@@ -100,6 +101,7 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
         "result", 200, 0, "This tool uses the caller's own connection, so the organization's token cannot call it: use a user's or a team's token."
     ),
     Reason.INSTALLATION_SUSPENDED: _Row("result", 200, 0, "The connection to this tool's server is suspended; its owner can resume it."),
+    Reason.EGRESS_REFUSED: _Row("result", 200, 0, "Egress rules do not let the tool's server be reached. The call was not carried out:"),
     Reason.UPSTREAM_UNREACHABLE: _Row("result", 200, 0, "The tool's server cannot be reached. The call was not carried out."),
     Reason.UPSTREAM_TIMEOUT: _Row("result", 200, 0, "The tool's server did not answer in time. The call may have been carried out."),
     Reason.UPSTREAM_REFUSED: _Row("result", 200, 0, "The tool's server refused the connection's credential."),
@@ -117,7 +119,7 @@ class Refusal:
 
     reason: Reason
     detail: str = ""
-    """What is added to the row's message: a link, a name that the caller sent."""
+    """What is added to the row's message: a link, a name that the caller sent, the environment and what its rules lack."""
     rejection: Rejection | None = None
     """The protocol rule that was broken, in its own words and with its own codes (PROTOCOL only)."""
     request_id: Id | None = None

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from wharfinger_crds.connection import Connection
 from wharfinger_crds.gateway import ToolAssignment
+from wharfinger_mcp.egress_guard import EgressGuard
 
 EMPTY: Mapping[Any, Any] = MappingProxyType({})
 Key = tuple[str, str]
@@ -68,8 +69,10 @@ class Installation:
     created: str
     """RFC 3339, as the API server wrote it."""
     connection: Connection = field(repr=False)
+    guard: EgressGuard
+    """What may be connected to for it."""
     fingerprint: str = field(repr=False)
-    """Of what a request to the server is made of; changes with it."""
+    """Of what a request to the server is made of, and of the guard; changes with them."""
 
     @property
     def key(self) -> Key:

@@ -182,6 +182,7 @@ def _installation(
         suspended=spec.suspend,
         created=one.metadata.creation_timestamp,
         connection=connection,
+        guard=stored.guard,
         fingerprint=stored.fingerprint,
     )
 

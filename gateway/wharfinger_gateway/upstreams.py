@@ -1,8 +1,8 @@
 """The servers behind the gateway, as each principal sees them.
 
 Invariants: an upstream is keyed by installation, connection and principal, so that neither a session nor a credential is shared between
-two callers. One is dropped when its connection changes or its installation goes; a call that is under way on it ends by itself. Their
-number is bounded: the one unused longest makes room.
+two callers. One is dropped when its connection changes, the egress rules in it among that, or its installation goes; a call that is under
+way on it ends by itself, unless the new rules shut its server. Their number is bounded: the one unused longest makes room.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Upstreams:
         key = installation.uid, installation.fingerprint, principal.subject
         kept = self._kept.get(key)
         if kept is None:
-            endpoint = parse_endpoint(installation.connection.url)
+            endpoint = parse_endpoint(installation.connection.url, guard=installation.guard)
             headers = {header.name: header.value for header in installation.connection.headers}
             kept = self._kept[key] = _Kept(Upstream(self._client, endpoint, self._identity), headers, 0.0)
             if len(self._kept) > MAX_UPSTREAMS:
@@ -70,6 +70,7 @@ class Upstreams:
         named = {(one.uid, one.fingerprint) for one in snapshot.installations.values()}
         for key in [key for key in self._kept if key[:2] not in named]:
             del self._kept[key]
+        self._client.enforce({one.guard for one in snapshot.installations.values()})
 
     async def sweep(self) -> None:
         """End sessions that nobody used for half an hour, until cancelled."""

@@ -8,26 +8,36 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import quote, urlsplit
+
+import idna
 
 from wharfinger_mcp.errors import MisconfiguredError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-AddressGuard = Callable[[str, int, tuple[Address, ...]], tuple[Address, ...]]
-"""Given host, port and every resolved address, returns the addresses that may be connected to, in order.
 
-Asked whenever a connection is made, and only the addresses it returned are used: a name cannot change in between. Comes from
-the egress policy; compare equal where the policy is equal, so that connections are shared.
-"""
+class AddressGuard(Protocol):
+    """Says what may be connected to. Two that would say the same compare equal, so that connections are shared; hashing is cheap."""
+
+    def __call__(self, host: str, port: int, addresses: tuple[Address, ...]) -> tuple[Address, ...]:
+        """Return those of the resolved addresses that may be connected to, in order. Raises EgressRefusedError where there are none.
+
+        Asked whenever a connection is made, and only what it returned is connected to: a name cannot change in between.
+        """
+
+    def replaces(self, other: AddressGuard) -> bool:
+        """Tell whether it stands for the same as another one, at another time."""
+
 
 MAX_URL_CHARS: Final = 4096
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNSAFE_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _RESERVED: Final = frozenset(
     {"host", "connection", "content-length", "content-type", "transfer-encoding", "accept", "accept-encoding", "te", "trailer"}
     | {"upgrade", "expect", "keep-alive", "proxy-connection", "mcp-protocol-version", "mcp-session-id", "mcp-method", "mcp-name"}
@@ -109,11 +119,18 @@ def parse_endpoint(url: str, *, ca_bundle: str | None = None, guard: AddressGuar
 
 
 def _ascii_host(host: str) -> str:
+    """Return a host as it is resolved: of a name the form that egress rules have, of an address the one that everybody reads alike."""
     if ":" in host:
-        return str(ipaddress.IPv6Address(host))
-    ascii_host = host if host.isascii() else host.encode("idna").decode()
-    if re.fullmatch(r"[a-z0-9._-]{0,253}", ascii_host) is None:
+        address = ipaddress.IPv6Address(host)
+        if address.scope_id is not None:
+            raise ValueError(host)
+        return str(address)
+    ascii_host = host if host.isascii() else idna.encode(host, uts46=True).decode()
+    if re.fullmatch(r"[a-z0-9._-]{0,254}", ascii_host) is None:
         raise ValueError(host)
+    if _NUMBER.fullmatch(ascii_host.removesuffix(".").rpartition(".")[2]):
+        # What resolvers take for IPv4, `0x7f.1` and `2130706433` among it; four decimal numbers are the only form that no two read differently.
+        return str(ipaddress.IPv4Address(ascii_host))
     return ascii_host
 
 

@@ -4,7 +4,8 @@
     ├── NotSentError            the server has not seen the request: it may be sent again, here or elsewhere
     │   ├── MisconfiguredError      nothing was tried: the URL, a header or the CA bundle is at fault
     │   ├── BusyError               too many calls to this server are under way
-    │   └── UnreachableError        no connection: name, address, network, TLS, egress policy
+    │   ├── EgressRefusedError      the egress rules let nothing reach it
+    │   └── UnreachableError        no connection: name, address, network, TLS
     ├── TimedOutError           sent, and no answer in time: the call may have run
     ├── InterruptedCallError    sent, and the connection ended first: the call may have run
     ├── RefusedError            an HTTP status that is no success, and no JSON-RPC message with it
@@ -40,6 +41,10 @@ class MisconfiguredError(NotSentError):
 
 class BusyError(NotSentError):
     """The bound on calls under way to one server is reached."""
+
+
+class EgressRefusedError(NotSentError):
+    """Egress rules let no connection be made; the message names whose, and what was missing."""
 
 
 class UnreachableError(NotSentError):

@@ -4,7 +4,8 @@ Invariants:
 
 - A connection is reused only if it is certain, as far as this side can know, that the server still listens: not idle for
   longer than servers keep one open, and silent since its last answer. What was sent once is never sent again.
-- The egress guard sees every address before a connection is made, and the connection is made to that address.
+- The egress guard sees every address before a connection is made, and the connection is made to that address. A connection is reused
+  under an equal guard only.
 - Redirects, cookies, proxies and compression do not exist here.
 """
 
@@ -15,16 +16,20 @@ import ipaddress
 import os
 import socket
 import ssl
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
-from wharfinger_mcp.endpoint import Address, Endpoint, Origin
-from wharfinger_mcp.errors import BusyError, MisconfiguredError, UnreachableError
+from wharfinger_mcp.endpoint import Address, AddressGuard, Endpoint, Origin
+from wharfinger_mcp.errors import BusyError, EgressRefusedError, MisconfiguredError, UnreachableError
 from wharfinger_mcp.http_connection import Connection, Head
 
 MAX_ADDRESSES: Final = 8
 MAX_CA_BUNDLES: Final = 256
 MAX_IDLE_SECONDS: Final = 120.0
+
+Resolve = Callable[[str, int], Awaitable[tuple[Address, ...]]]
+"""Gives the addresses of a name, for a port, in the order in which they are tried. Raises UnreachableError."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,10 @@ class Answer:
 class HttpClient:
     """Sends requests over pooled connections. Belongs to one event loop."""
 
-    def __init__(self, limits: PoolLimits | None = None) -> None:
+    def __init__(self, limits: PoolLimits | None = None, resolve: Resolve | None = None) -> None:
         self._limits = limits or PoolLimits()
+        self._resolve = resolve or resolved
+        self._in_force: frozenset[AddressGuard] | None = None
         self._idle: dict[Origin, list[Connection]] = {}
         self._origins: dict[Connection, Origin] = {}
         self._open: dict[Origin, int] = {}
@@ -94,6 +101,22 @@ class HttpClient:
             connection.abort()
             raise
 
+    def enforce(self, guards: Collection[AddressGuard]) -> None:
+        """Let these guards count, from now on, and no others.
+
+        What is idle under another one is closed. What is under way there is, too, unless a guard that replaces that one lets its address
+        through; then it ends with its answer. No connection is made under another one any more.
+        """
+        self._in_force = frozenset(guards)
+        for origin in [origin for origin in self._idle if not self._counts(origin)]:
+            for connection in self._idle.pop(origin):
+                connection.abort()
+        for connection, origin in tuple(self._origins.items()):
+            if not self._counts(origin):
+                connection.is_last = True
+                if not self._is_still_open(origin, connection):
+                    connection.abort()
+
     async def close(self) -> None:
         """Close every connection, idle or not, and wait until they are gone."""
         self._closed = True
@@ -103,6 +126,14 @@ class HttpClient:
         for connection in connections:
             connection.abort()
         await asyncio.gather(*(connection.lost for connection in connections))
+
+    def _counts(self, origin: Origin) -> bool:
+        return self._in_force is None or origin.guard is None or origin.guard in self._in_force
+
+    def _is_still_open(self, origin: Origin, connection: Connection) -> bool:
+        address, guard = connection.address(), origin.guard
+        successors = [one for one in self._in_force or () if guard is not None and one.replaces(guard)]
+        return not successors or any(_lets_through(one, origin, address) for one in successors)
 
     def _reusable(self, origin: Origin) -> Connection | None:
         idle = self._idle.get(origin)
@@ -117,6 +148,8 @@ class HttpClient:
     async def _connect(self, origin: Origin, deadline: float) -> Connection:
         if self._closed:
             raise UnreachableError("the client is closed")
+        if not self._counts(origin):
+            raise EgressRefusedError(f"the rules for {origin.host}:{origin.port} have changed since the call began: try again")
         if self._open.get(origin, 0) >= self._limits.connections:
             raise BusyError(f"{self._limits.connections} calls to {origin.host}:{origin.port} are under way: try again later")
         self._open[origin] = self._open.get(origin, 0) + 1
@@ -135,11 +168,9 @@ class HttpClient:
 
     async def _dial(self, origin: Origin) -> Connection:
         context = self._tls_context(origin.ca_bundle) if origin.tls else None
-        addresses = await _resolve(origin.host, origin.port)
+        addresses = await self._addresses(origin.host, origin.port)
         if origin.guard is not None:
             addresses = origin.guard(origin.host, origin.port, addresses)
-        if not addresses:
-            raise UnreachableError(f"the egress policy allows no address of {origin.host}")
         loop = asyncio.get_running_loop()
         error: Exception = UnreachableError("no address")
         for number, address in enumerate(addresses):
@@ -151,13 +182,19 @@ class HttpClient:
                         str(address),
                         origin.port,
                         ssl=context,
-                        server_hostname=origin.host if context else None,
+                        server_hostname=origin.host.removesuffix(".") if context else None,
                     )
             except (OSError, TimeoutError) as failure:
                 error = failure
             else:
                 return connection
         raise UnreachableError(f"cannot connect to {origin.host}:{origin.port}: {_reason(error)}") from error
+
+    async def _addresses(self, host: str, port: int) -> tuple[Address, ...]:
+        try:
+            return (ipaddress.ip_address(host),)
+        except ValueError:
+            return (await self._resolve(host, port))[:MAX_ADDRESSES]
 
     def _tls_context(self, ca_bundle: str | None) -> ssl.SSLContext:
         if ca_bundle is None:
@@ -179,7 +216,7 @@ class HttpClient:
 
     def _take_back(self, connection: Connection) -> None:
         origin = self._origins.get(connection)
-        if origin is None or self._closed:
+        if origin is None or self._closed or connection.is_last:
             connection.abort()
             return
         loop = asyncio.get_running_loop()
@@ -218,19 +255,22 @@ class HttpClient:
             del self._open[origin]
 
 
-async def _resolve(host: str, port: int) -> tuple[Address, ...]:
-    try:
-        return (ipaddress.ip_address(host),)
-    except ValueError:
-        pass
+async def resolved(host: str, port: int) -> tuple[Address, ...]:
+    """Return what the system's resolver says of a name. Raises UnreachableError where that is nothing."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         # UnicodeError: a label of the name is empty or too long.
         reason = error.strerror if isinstance(error, OSError) else None
         raise UnreachableError(f"cannot resolve {host}: {reason or 'no such name'}") from error
-    addresses = dict.fromkeys(ipaddress.ip_address(entry[4][0]) for entry in found)
-    return tuple(addresses)[:MAX_ADDRESSES]
+    return tuple(dict.fromkeys(ipaddress.ip_address(entry[4][0]) for entry in found))
+
+
+def _lets_through(guard: AddressGuard, origin: Origin, address: Address | None) -> bool:
+    try:
+        return address is not None and address in guard(origin.host, origin.port, (address,))
+    except EgressRefusedError:
+        return False
 
 
 def _reason(error: Exception) -> str:

@@ -10,6 +10,7 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import re
 import select
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from typing import Final, NamedTuple, cast
 
 import httptools
 
+from wharfinger_mcp.endpoint import Address
 from wharfinger_mcp.errors import InterruptedCallError, NotMcpError, TimedOutError, TooLargeError, UnreachableError, UpstreamError
 
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -41,6 +43,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, on_free: Callable[[Connection], None], on_lost: Callable[[Connection], None]) -> None:
         self.idle_until = 0.0
+        self.is_last = False
+        """Not to be used again."""
         self.lost = asyncio.get_running_loop().create_future()
         self._on_free = on_free
         self._on_lost = on_lost
@@ -91,6 +95,11 @@ class Connection(asyncio.Protocol):
         """Return how long the server said it keeps the connection open; None where it said nothing."""
         promise = _KEEP_ALIVE.search(self._fields.get("keep-alive", ""))
         return None if promise is None else int(promise[1])
+
+    def address(self) -> Address | None:
+        """Return the address at the other end; None where the connection is gone."""
+        peer = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return ipaddress.ip_address(peer[0]) if peer else None
 
     def abort(self) -> None:
         """Close the connection at once, whatever is under way."""

@@ -15,9 +15,10 @@ from wharfinger_crds.installation import ServerInfo
 from wharfinger_crds.tool_definitions import DefinitionsTooLargeError, definitions_of
 from wharfinger_mcp.changes import announced, follow
 from wharfinger_mcp.discovery import Discovery, DroppedTool, discover
+from wharfinger_mcp.egress_guard import guard_of
 from wharfinger_mcp.endpoint import parse_endpoint
 from wharfinger_mcp.envelope import Identity
-from wharfinger_mcp.errors import RefusedError, TooLargeError, UpstreamError
+from wharfinger_mcp.errors import EgressRefusedError, RefusedError, TooLargeError, UpstreamError
 from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.listing import ListLimits
 from wharfinger_mcp.upstream import Upstream
@@ -43,7 +44,7 @@ class ServerAsker:
         """Return a server's tools and what it says of itself, within `timeout` seconds. Raises DiscoveryError."""
         headers = {header.name: header.value for header in connection.headers}
         try:
-            upstream = Upstream(self._client, parse_endpoint(connection.url), self._identity)
+            upstream = Upstream(self._client, parse_endpoint(connection.url, guard=guard_of(connection)), self._identity)
             try:
                 found = await discover(upstream, headers, ListLimits(seconds=timeout))
             finally:
@@ -52,6 +53,8 @@ class ServerAsker:
             raise DiscoveryError(error.message, c.CREDENTIAL_REFUSED if error.status in {401, 403} else c.DISCOVERY_FAILED) from None
         except TooLargeError as error:
             raise DiscoveryError(f"{error.message}: {_SHRINK}", c.DEFINITIONS_TOO_LARGE) from None
+        except EgressRefusedError as error:
+            raise DiscoveryError(f"{error.message}: see spec.egress of Environment {connection.environment}", c.EGRESS_REFUSED) from None
         except UpstreamError as error:
             raise DiscoveryError(error.message) from None
         # Of a mebibyte, parsing, hashing and packing would hold everyone else up; of little, handing it to a thread costs more than it does.
@@ -63,7 +66,7 @@ class ServerAsker:
         headers = {header.name: header.value for header in connection.headers}
         seconds = STREAM_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
         try:
-            upstream = Upstream(self._client, parse_endpoint(connection.url), self._identity)
+            upstream = Upstream(self._client, parse_endpoint(connection.url, guard=guard_of(connection)), self._identity)
             try:
                 return await follow(upstream, headers, on_change, seconds)
             finally:

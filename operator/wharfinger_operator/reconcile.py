@@ -55,7 +55,10 @@ def rfc3339() -> str:
 
 
 def fenced(plan: InstallationPlan, world: InstallationWorld) -> tuple[tuple[dict[str, Any], ...] | None, tuple[Manifest, ...]]:
-    """Return what to compare: everything, or the policies alone where the rest waits. Tighter rules never wait."""
+    """Return what to compare: everything, or what fences a server alone where the rest waits or stays. Tighter rules never wait."""
+    if plan.desired is None and plan.fence:
+        fence = {key_of(o) for o in plan.fence}
+        return plan.fence, tuple(o for o in world.owned if key_of(o) in fence)
     if not plan.waits or plan.desired is None:
         return plan.desired, world.owned
     policies = tuple(o for o in plan.desired if o["kind"] in POLICY_KINDS)

@@ -1,6 +1,7 @@
 """What stands in for a node in the bench of the operator: availability without pods, and one MCP server for all installations.
 
-`python -m bench.hollow` is the operator itself, but that it finds every server at the URL in `WHARFINGER_BENCH_SERVER`.
+`python -m bench.hollow` is the operator itself, but that it finds every server at the URL in `WHARFINGER_BENCH_SERVER`, which is no
+Service's, so that nothing guards the way there.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ from wharfinger_cluster.informer import ChangeType, Informer
 from wharfinger_cluster.resource import DEPLOYMENT, Object, Scope
 from wharfinger_cluster.workqueue import WorkQueue
 from wharfinger_crds import names
+from wharfinger_crds.connection import Connection
+from wharfinger_operator import ask_server
 from wharfinger_operator.__main__ import main
 
 SERVER = "WHARFINGER_BENCH_SERVER"
@@ -85,6 +88,11 @@ def everywhere_the_same(_: str, __: str, ___: str, path: str = names.MCP_PATH) -
     return os.environ[SERVER]
 
 
+def unguarded(_: Connection) -> None:
+    """Stand in for `egress_guard.guard_of`."""
+
+
 if __name__ == "__main__":
+    ask_server.guard_of = unguarded  # type: ignore[attr-defined,assignment]  # no guard at all
     names.server_url = everywhere_the_same  # type: ignore[assignment]  # the names of its parameters
     sys.exit(main())

@@ -21,6 +21,7 @@ from faulty_proxy import FaultyProxy
 from impersonation import Impersonation
 from operator_platform import Platform, until
 from operator_process import Namespaces, platform_namespaces
+from own_address import ADDRESS, EGRESS
 from provider_crds import CILIUM, KIND_OF, served
 from rights import Right, asked, granted
 from wharfinger_cluster.client import Cluster
@@ -37,7 +38,7 @@ from wharfinger_cluster.resource import (
     Scope,
 )  # fmt: skip
 from wharfinger_crds import names
-from wharfinger_crds.kinds import GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN
+from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN
 
 HASH = "sha256:" + "0" * 64
 AHEAD = frozenset({
@@ -69,7 +70,7 @@ async def answer(request: web.Request) -> web.Response:
 @pytest.fixture
 async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """The URL of an MCP server whose certificate the operator trusts."""
-    certificate, key = self_signed(x509.IPAddress(IPv4Address("127.0.0.1")))
+    certificate, key = self_signed(x509.IPAddress(IPv4Address(ADDRESS)))
     file = tmp_path / "server.pem"
     file.write_bytes(certificate.encode() + key)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
@@ -79,8 +80,8 @@ async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     application.router.add_route("*", "/mcp", answer)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-    yield f"https://127.0.0.1:{runner.addresses[0][1]}/mcp"
+    await web.TCPSite(runner, ADDRESS, 0, ssl_context=context).start()
+    yield f"https://{ADDRESS}:{runner.addresses[0][1]}/mcp"
     await runner.cleanup()
 
 
@@ -110,8 +111,9 @@ async def work_through(platform: Platform, server: str) -> None:
         await platform.install()
         secret = {"name": "token", "namespace": spaces.tenant, "labels": {names.USABLE: "true"}}
         await cluster.create(SECRET, {"metadata": secret, "stringData": {"token": "planted-one"}})
+        await platform.apply(ENVIRONMENT, f"remote-{platform.mark}", {"title": "X", "egress": EGRESS})
         remote = {
-            "title": "X", "type": "Remote", "remote": {"url": server}, "environmentRef": {"name": f"env-{platform.mark}"},
+            "title": "X", "type": "Remote", "remote": {"url": server}, "environmentRef": {"name": f"remote-{platform.mark}"},
             "fields": [{"name": "token", "type": "String", "secret": True}], "auth": {"type": "Static", "static": {"value": "${fields.token}"}},
         }  # fmt: skip
         entry = f"remote-{platform.mark}"

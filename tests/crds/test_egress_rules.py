@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wharfinger_crds import conditions as c
-from wharfinger_crds.address_ranges import FLOOR, METADATA, carried, holes, in_any, network
+from wharfinger_crds.address_ranges import FLOOR, LOCAL, METADATA, carried, holes, in_any, network
 from wharfinger_crds.domain import normalized
 from wharfinger_crds.egress_rules import EgressRules, egress_rules
 from wharfinger_crds.environment import Egress
@@ -55,6 +55,7 @@ def test_rules_have_one_form_however_they_are_written() -> None:
     )
 
     assert one == other
+    assert egress_rules(Egress(mode="AllowAll"), ["10.0.0.0/8"]) is egress_rules(Egress(mode="AllowAll"), ("10.0.0.0/8",))
     assert one.model_dump_json(by_alias=True) == other.model_dump_json(by_alias=True)
 
 
@@ -199,7 +200,7 @@ def test_what_a_rule_opens_may_be_reached(host: str, addresses: str, port: int, 
             "api.example",
             "10.0.0.1",
             443,
-            "AddressShut: api.example:443 resolves to 10.0.0.1, in 10.0.0.0/8, which only a block in cidrs opens",
+            "AddressShut: api.example:443 leads into 10.0.0.0/8, which only a block in cidrs opens",
         ),
         ("api.example", "::ffff:10.0.0.1", 443, "AddressShut"),
         ("api.example", "64:ff9b::a00:1", 443, "AddressShut"),
@@ -209,13 +210,15 @@ def test_what_a_rule_opens_may_be_reached(host: str, addresses: str, port: int, 
         ("api.example", "::1", 443, "AddressShut"),
         ("api.example", "0.0.0.0", 443, "AddressShut"),  # noqa: S104 - an address
         ("api.example", "fe80::1%eth0", 443, "AddressShut"),
-        ("api.example", "34.118.224.9", 443, "AddressShut: api.example:443 resolves to 34.118.224.9, in 34.118.224.0/20, which only"),
+        ("api.example", "2001:0:4136:e378:8000:63bf:f5ff:fffe", 443, "AddressShut: api.example:443 leads into 10.0.0.0/8, which only"),
+        ("api.example", "192.168.0.1 10.0.0.1 172.16.0.1", 443, "AddressShut: api.example:443 leads into 10.0.0.0/8"),
+        ("api.example", "34.118.224.9", 443, "AddressShut: api.example:443 leads into 34.118.224.0/20, which only"),
         ("203.0.113.7", "203.0.113.7", 8005, "NoRule"),
         (
             "api.example",
             "169.254.169.254",
             443,
-            "AddressShut: api.example:443 resolves to 169.254.169.254, in 169.254.169.254/32: a metadata",
+            "AddressShut: api.example:443 leads into 169.254.169.254/32: a metadata",
         ),
         ("mcp.data.svc", "10.96.3.4", 80, "NoRule"),
         ("mcp.other.svc", "10.96.3.4", 8080, "NoRule"),
@@ -244,6 +247,19 @@ def test_nothing_opens_a_metadata_service(address: str) -> None:
     for host in (address, "x.any.example", "x.data.svc"):
         assert answer(widest, host, address).startswith("AddressShut")
         assert answer(rules(mode="AllowAll"), host, address).startswith("AddressShut")
+
+
+@pytest.mark.parametrize(
+    "address", [*(str(block.network_address) for block in LOCAL), "127.0.0.1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::1"]
+)
+def test_nothing_opens_the_program_that_connects_or_its_link(address: str) -> None:
+    blocks = [{"cidr": f"{address}/{ipaddress.ip_address(address).max_prefixlen}"}, {"cidr": "127.0.0.0/8"}, {"cidr": "::/0"}]
+    widest = rules(cidrs=blocks, domains=[{"name": "**.any.example"}], services=[{"namespace": "data"}])
+
+    for host in (address, "x.any.example", "x.data.svc"):
+        refused = answer(widest, host, address)
+        assert refused.startswith("AddressShut")
+        assert refused.endswith("a loopback, link-local or multicast address, which no rule opens")
 
 
 @pytest.mark.requirement("ENV-3")

@@ -14,12 +14,13 @@ from gateway_served import Serve, Served
 from gateway_upstream import UpstreamServer
 from gateway_world import ALICE, BOB, CAROL, DAVE, SECRET, Manifest, gateway, installation, pinned, snapshot_of, text_of, token
 from gateway_world import settings as platform_settings
+from own_address import ADDRESS
 from wharfinger_gateway.session import Seal, Session, session_key
 
 BOUND = text_of("bound")
 
 
-def world(url: str = "http://127.0.0.1:9/mcp") -> list[Manifest]:
+def world(url: str = f"http://{ADDRESS}:9/mcp") -> list[Manifest]:
     return [
         *installation("bot", team="engineering", url=url),
         gateway("tools", pinned("bot"), teams=["engineering"]),

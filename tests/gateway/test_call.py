@@ -26,6 +26,7 @@ from gateway_world import (
     snapshot_of,
     tool,
 )
+from own_address import ADDRESS
 
 ERAS = pytest.mark.parametrize("modern", [False, True], ids=["legacy-client", "modern-client"])
 OURS = {
@@ -145,7 +146,7 @@ async def test_a_failing_server_is_told_as_a_tool_result(
 
 
 async def test_a_server_that_is_not_there_is_told_as_a_tool_result(serve: Serve) -> None:
-    answered = await serve(bot("http://127.0.0.1:9/mcp"), gateway("tools", pinned("bot"))).caller(ALICE).call("bot__echo")
+    answered = await serve(bot(f"http://{ADDRESS}:9/mcp"), gateway("tools", pinned("bot"))).caller(ALICE).call("bot__echo")
     assert (answered.result["isError"], "cannot be reached" in answered.text) == (True, True)
 
 

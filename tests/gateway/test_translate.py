@@ -25,6 +25,7 @@ from gateway_world import (
     token,
     translated,
 )
+from own_address import ADDRESS
 from wharfinger_crds.token import Token
 from wharfinger_gateway.current import Current
 from wharfinger_gateway.snapshot import Index
@@ -88,7 +89,7 @@ def test_equal_objects_make_an_equal_snapshot_which_is_not_published_again() -> 
         [root_key(8)],
         [entry("github", teams=["sales"])],
         [gateway("tools", pinned("bot", include=["echo"]))],
-        [installation("bot", team="engineering", url="http://127.0.0.1:10/mcp")],
+        [installation("bot", team="engineering", url=f"http://{ADDRESS}:10/mcp")],
         [installation("bot", team="engineering", tools=())],
         [installation("bot", team="engineering", through_gateways=True)],
     ],

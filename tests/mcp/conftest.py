@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,14 +12,13 @@ import uvloop
 from hypothesis import HealthCheck, settings
 
 from recording_server import Http, serving
+from scripted_server import Script, Tcp
 from wharfinger_mcp.endpoint import Endpoint, parse_endpoint
 from wharfinger_mcp.http_client import HttpClient
 
 # Times of a busy machine are no property of what is tested.
 settings.register_profile("mcp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mcp")
-
-Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -36,11 +35,11 @@ async def client() -> AsyncIterator[HttpClient]:
 
 
 @pytest.fixture
-async def tcp() -> AsyncIterator[Callable[[Script], Awaitable[Endpoint]]]:
+async def tcp() -> AsyncIterator[Tcp]:
     """Start a server that runs a script for each connection."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(script: Script) -> Endpoint:
+        async def start(script: Script, host: str = "127.0.0.1", port: int = 0) -> Endpoint:
             scripts: set[asyncio.Task[None]] = set()
 
             async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,9 +56,9 @@ async def tcp() -> AsyncIterator[Callable[[Script], Awaitable[Endpoint]]]:
                     task.cancel()
                 await asyncio.gather(*scripts, return_exceptions=True)
 
-            server = await asyncio.start_server(run, "127.0.0.1", 0)
+            server = await asyncio.start_server(run, host, port)
             stack.push_async_callback(stop)
-            return parse_endpoint(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp")
+            return parse_endpoint(f"http://{host}:{server.sockets[0].getsockname()[1]}/mcp")
 
         yield start
 

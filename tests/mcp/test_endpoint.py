@@ -12,9 +12,21 @@ URLS = {
     "http://a.example:8080/x/?q=1&r=a%20b": ("a.example", 8080, False, "/x/?q=1&r=a%20b", "a.example:8080"),
     "https://[2001:DB8::1]:8443/mcp": ("2001:db8::1", 8443, True, "/mcp", "[2001:db8::1]:8443"),
     "https://bücher.example/mcp": ("xn--bcher-kva.example", 443, True, "/mcp", "xn--bcher-kva.example"),
+    "https://faß.example/": ("xn--fa-hia.example", 443, True, "/", "xn--fa-hia.example"),
+    "https://a.example./": ("a.example.", 443, True, "/", "a.example."),
+    "https://a。example/": ("a.example", 443, True, "/", "a.example"),
+    "https://\uff11\uff12\uff17.\uff10.\uff10.\uff11/": ("127.0.0.1", 443, True, "/", "127.0.0.1"),
+    "https://1.2.3.4.example/": ("1.2.3.4.example", 443, True, "/", "1.2.3.4.example"),
     "https://a.example/ü b\u2028": ("a.example", 443, True, "/%C3%BC%20b%E2%80%A8", "a.example"),
     "http://svc.ns.svc.cluster.local:8080/mcp": ("svc.ns.svc.cluster.local", 8080, False, "/mcp", "svc.ns.svc.cluster.local:8080"),
 }
+
+
+NUMBERS = (
+    "2130706433", "0x7f000001", "0x7f.1", "127.1", "127.0.1", "017700000001", "0177.0.0.1", "127.0.0.01", "127.0.0.1.", "0x7f.0.0.1",
+    "a.example.0x7f", "1.2.3.4.5", "999.1.1.1", "0", "0x", "\uff11\uff12\uff17.1",
+)  # fmt: skip
+"""What some resolver or other takes for an IPv4 address, and another one for something else."""
 
 
 @pytest.mark.parametrize("url", URLS)
@@ -34,6 +46,10 @@ def test_a_url_is_taken_apart(url: str) -> None:
         ("https://a.example:99999/", "malformed"),
         ("https://[::1/", "malformed"),
         ("https://a b.example/", "malformed"),
+        ("https://[fe80::1%25eth0]/", "malformed"),
+        ("https://a..é.example/", "malformed"),
+        ("https://-é.example/", "malformed"),
+        *((f"https://{host}/", "malformed") for host in NUMBERS),
         ("https://a.example\\b.example/", "malformed"),
         ("https://a.example\\@b.example/", "credential belongs in a header"),
         ("https://user:hunter2@a.example/", "credential belongs in a header"),

@@ -80,42 +80,13 @@ async def test_an_unknown_name_is_unreachable(client: HttpClient, host: str) -> 
         await ask(client, parse_endpoint(f"http://{host}/"))
 
 
-async def test_the_guard_sees_name_and_addresses_and_its_word_is_final(client: HttpClient, tcp: Tcp) -> None:
-    asked: list[tuple[str, int, tuple[str, ...]]] = []
-    allowed: tuple[Address, ...] = ()
+async def test_the_next_address_is_tried_when_one_does_not_answer(tcp: Tcp) -> None:
+    async def resolve(host: str, port: int) -> tuple[Address, ...]:
+        return ipaddress.ip_address("127.0.0.2"), ipaddress.ip_address("127.0.0.1")
 
-    def guard(host: str, port: int, addresses: tuple[Address, ...]) -> tuple[Address, ...]:
-        asked.append((host, port, tuple(map(str, addresses))))
-        return tuple(address for address in addresses if address in allowed)
-
-    server = Answering(OK, OK)
-    port = (await tcp(server)).origin.port
-    endpoint = parse_endpoint(f"http://localhost:{port}/", guard=guard)
-    with pytest.raises(UnreachableError, match="egress policy allows no address of localhost"):
-        await ask(client, endpoint)
-    assert server.connections == 0
-    assert asked[0][:2] == ("localhost", port)
-    assert "127.0.0.1" in asked[0][2]
-
-    allowed = (ipaddress.ip_address("127.0.0.1"),)
-    assert await ask(client, endpoint) == b"ok"
-    assert await ask(client, parse_endpoint(f"http://localhost:{port}/", guard=guard)) == b"ok"
-    assert (server.connections, len(asked)) == (1, 2)
-
-
-async def test_the_next_address_is_tried_when_one_does_not_answer(client: HttpClient, tcp: Tcp) -> None:
-    port = (await tcp(Answering(OK))).origin.port
-    both = (ipaddress.ip_address("127.0.0.2"), ipaddress.ip_address("127.0.0.1"))
-    assert await ask(client, parse_endpoint(f"http://localhost:{port}/", guard=lambda host, port, addresses: both)) == b"ok"
-
-
-async def test_connections_of_one_guard_are_not_used_by_another(client: HttpClient, tcp: Tcp) -> None:
-    server = Answering(OK)
-    endpoint = await tcp(server)
-    assert await ask(client, endpoint) == b"ok"
-    guarded = parse_endpoint(f"http://{endpoint.host}/", guard=lambda host, port, addresses: ())
-    with pytest.raises(UnreachableError):
-        await ask(client, guarded)
+    client, port = HttpClient(resolve=resolve), (await tcp(Answering(OK))).origin.port
+    assert await ask(client, parse_endpoint(f"http://localhost:{port}/")) == b"ok"
+    await client.close()
 
 
 async def test_closing_ends_every_connection_and_refuses_more(tcp: Tcp) -> None:

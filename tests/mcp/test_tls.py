@@ -11,7 +11,7 @@ from cryptography import x509
 
 from certificate import self_signed
 from scripted_server import OK, ask, take_request
-from wharfinger_mcp.endpoint import parse_endpoint
+from wharfinger_mcp.endpoint import Address, parse_endpoint
 from wharfinger_mcp.errors import MisconfiguredError, UnreachableError
 from wharfinger_mcp.http_client import HttpClient
 
@@ -62,12 +62,14 @@ async def test_a_certificate_for_another_name_is_refused(client: HttpClient, loc
             await ask(client, parse_endpoint(f"https://127.0.0.1:{port}/", ca_bundle=localhost[0]))
 
 
-async def test_the_name_is_checked_although_the_connection_is_made_to_an_address(client: HttpClient, localhost: tuple[str, Path]) -> None:
-    loopback = ipaddress.ip_address("127.0.0.1")
+async def test_the_name_is_checked_although_the_connection_is_made_to_an_address(localhost: tuple[str, Path]) -> None:
+    async def resolve(host: str, port: int) -> tuple[Address, ...]:
+        return (ipaddress.ip_address("127.0.0.1"),)
+
     async with await serve(localhost[1]) as server:
         port = server.sockets[0].getsockname()[1]
-        endpoint = parse_endpoint(f"https://localhost:{port}/", ca_bundle=localhost[0], guard=lambda host, port, addresses: (loopback,))
-        assert await ask(client, endpoint) == b"ok"
+        client = HttpClient(resolve=resolve)
+        assert await ask(client, parse_endpoint(f"https://localhost:{port}/", ca_bundle=localhost[0])) == b"ok"
         await client.close()
 
 

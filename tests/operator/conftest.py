@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from own_address import ADDRESS
 from recording_server import Http, serving
 from wharfinger_operator.ask_server import ServerAsker
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[Http]:
-    async with serving() as start:
+    async with serving(host=ADDRESS) as start:
         yield start
 
 

@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from own_address import rules
 from recording_server import Http, RecordingServer, Reply, always, result
 from wharfinger_crds import conditions as c
 from wharfinger_crds.connection import Connection
 from wharfinger_operator.ask_server import ServerAsker
 from wharfinger_operator.discover import DiscoveryError
+from wharfinger_operator.listen import StreamError
+from wharfinger_operator.plan.installation import fingerprint
 
 pytestmark = pytest.mark.requirement("INS-3")
 
@@ -32,10 +35,10 @@ def listing(tools: list[Any], page: int = 60, capabilities: dict[str, Any] | Non
     return RecordingServer(modern=True, replies={"tools/list": reply, "server/discover": discovered})
 
 
-async def connection(http: Http, server: RecordingServer) -> Connection:
+async def connection(http: Http, server: RecordingServer, **egress: Any) -> Connection:
     endpoint = await http(server)
     url = f"http://{endpoint.host}{endpoint.path}"
-    return Connection(namespace="team-a", name="x", uid="u", entry="e", environment="prod", url=url)
+    return Connection(namespace="team-a", name="x", uid="u", entry="e", environment="prod", url=url, egress=rules(**egress))
 
 
 def tool(name: str, description: str = "") -> dict[str, Any]:
@@ -119,3 +122,40 @@ async def test_no_tools_is_an_answer_that_says_so(asker: ServerAsker, http: Http
 @pytest.mark.parametrize(("reply", "reason"), [(always(401), c.CREDENTIAL_REFUSED), (always(200, "<html>"), c.DISCOVERY_FAILED)])
 async def test_a_server_that_cannot_be_asked_is_a_reason(asker: ServerAsker, http: Http, reply: Reply, reason: str) -> None:
     assert (await refused(asker, http, RecordingServer(replies={"*": reply}))).reason == reason
+
+
+@pytest.mark.requirement("ENV-8")
+async def test_a_server_that_the_environment_shuts_is_not_asked_and_the_reason_says_where_to_open_it(
+    asker: ServerAsker, http: Http
+) -> None:
+    server = listing([tool("a")])
+    shut = await connection(http, server, mode="DenyAll")
+
+    with pytest.raises(DiscoveryError) as failed:
+        await asker.ask(shut, 10)
+    with pytest.raises(StreamError, match="environment prod: no rule of mode DenyAll opens"):
+        await asker.listen(shut, lambda: None)
+
+    where = shut.url.removeprefix("http://").removesuffix("/mcp")
+    assert failed.value.reason == c.EGRESS_REFUSED
+    assert str(failed.value) == f"environment prod: no rule of mode DenyAll opens {where}: see spec.egress of Environment prod"
+    assert server.messages == []
+
+
+@pytest.mark.requirement("ENV-8")
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed_wherever_it_leads(asker: ServerAsker, http: Http, status: int) -> None:
+    elsewhere = listing([tool("a")])
+    for target in (f"http://{(await http(elsewhere)).host}/mcp", "http://169.254.169.254/latest/meta-data"):
+        redirecting = RecordingServer(replies={"*": always(status, Location=target)})
+        assert "redirects are not followed" in str(await refused(asker, http, redirecting))
+    assert elsewhere.messages == []
+
+
+@pytest.mark.requirement("ENV-8")
+async def test_other_rules_are_another_question(http: Http) -> None:
+    server = listing([])
+    one = await connection(http, server)
+
+    assert fingerprint(one, 1) == fingerprint(one.model_copy(), 1)
+    assert fingerprint(one, 1) != fingerprint(one.model_copy(update={"egress": rules(mode="DenyAll")}), 1)

@@ -118,6 +118,9 @@ SECRET_FIELD = {"name": "token", "type": "String", "secret": True}
         ({"selfHosted": {"command": ["x"], "transport": "Stdio", "files": [{"path": "/bridge/lib/ld.so", "value": ""}]}}, c.INVALID, "/bridge is mounted"),
         ({"selfHosted": {"command": ["x"], "transport": "Stdio", "files": [{"path": "/tmp", "value": ""}]}}, c.INVALID, "/tmp is mounted"),  # noqa: S108
         ({"selfHosted": {"command": ["x"], "transport": "Stdio", "files": [{"path": "/etc/../bridge", "value": ""}]}}, c.INVALID, "part . or .."),
+        ({"type": "Remote", "selfHosted": None, "remote": {"url": "https://0x7f.1/mcp"}}, c.INVALID, "spec.remote.url: the URL's host or port is malformed"),
+        ({"type": "Remote", "selfHosted": None, "remote": {"url": "https://a.example:99999/"}}, c.INVALID, "spec.remote.url: the URL's host or port is malformed"),
+        ({"type": "Remote", "selfHosted": None, "remote": {"url": "https://u:planted@a.example/"}}, c.INVALID, "credential belongs in a header"),
         ({"type": "Remote", "selfHosted": None, "remote": {"url": "https://a/b"}, "headers": [{"name": "x-a", "value": "${fields.f}"}], "fields": [{"name": "f", "type": "File"}]}, c.INVALID, "field f of type File"),
         ({"discovery": {"interval": "1s"}}, c.INVALID, "spec.discovery.interval"),
         ({"selfHosted": {"command": ["x", "${fields.gone}"], "transport": "Stdio"}}, c.UNKNOWN_FIELD, "spec.selfHosted.command[1]"),

@@ -9,6 +9,7 @@ import pytest
 
 from announcing_server import AnnouncingServer
 from eventually import eventually
+from own_address import rules
 from recording_server import Http, RecordingServer
 from wharfinger_crds.connection import Connection
 from wharfinger_operator.ask_server import ServerAsker
@@ -21,7 +22,7 @@ KEY = ("team-a", "x")
 
 
 def connection(url: str, name: str = "x") -> Connection:
-    return Connection(namespace="team-a", name=name, uid="u", entry="e", environment="prod", url=url)
+    return Connection(namespace="team-a", name=name, uid="u", entry="e", environment="prod", url=url, egress=rules())
 
 
 async def question(http: Http, server: RecordingServer) -> Question:

@@ -1,4 +1,4 @@
-"""The tools that the official conformance suite expects of a server, by the official SDK: `python conformance_server.py PORT`."""
+"""The tools that the official conformance suite expects of a server, by the official SDK: `python conformance_server.py ADDRESS PORT`."""
 
 import sys
 
@@ -56,4 +56,4 @@ def test_error_handling() -> str:
 
 
 if __name__ == "__main__":
-    server.run(transport="streamable-http", host="127.0.0.1", port=int(sys.argv[1]))
+    server.run(transport="streamable-http", host=sys.argv[1], port=int(sys.argv[2]))

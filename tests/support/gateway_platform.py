@@ -76,7 +76,7 @@ class GatewayPlatform:
         found = await self.cluster.get(RESOURCES["McpInstallation"], "bot", self.tenant)
         text = definitions_text(world.DEFAULT_TOOLS)
         connection = Connection(
-            namespace=self.tenant, name="bot", uid=found["metadata"]["uid"], entry="github", environment="prod", url=url,
+            namespace=self.tenant, name="bot", uid=found["metadata"]["uid"], entry="github", environment="prod", url=url, egress=world.OPEN,
             headers=({"name": "Authorization", "value": f"Bearer {secret}"},), tools_hash=definitions_hash(text),
         )  # fmt: skip
         name = names.connection_name(self.tenant, "bot")

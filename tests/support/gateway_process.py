@@ -69,7 +69,7 @@ async def gateway_process(arguments: Sequence[str], environment: Mapping[str, st
     variables = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
-        "PYTHONPATH": ":".join(str(ROOT / folder) for folder in ("crds", "gateway", "tests/support")),
+        "PYTHONPATH": ":".join(str(ROOT / folder) for folder in ("crds", "gateway", "tests/support", "tests/local")),
         "WHARFINGER_LISTEN": "127.0.0.1:0",
         "WHARFINGER_PROBE_LISTEN": "127.0.0.1:0",
         **(environment or {}),

@@ -1,4 +1,4 @@
-"""A small MCP server on the loopback interface, of either era, that remembers every HTTP request it got."""
+"""A small MCP server on an address of this machine that environments can open, of either era, that remembers every HTTP request it got."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aiohttp import web
+
+from own_address import ADDRESS
 
 MODERN = "2026-07-28"
 Json = dict[str, Any]
@@ -111,7 +113,7 @@ async def upstream_server(era: EraName = "legacy") -> AsyncIterator[UpstreamServ
     application.router.add_route("*", "/mcp", server.handle)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, ADDRESS, 0)
     await site.start()
     host, port = runner.addresses[0][:2]
     server.url = f"http://{host}:{port}/mcp"

@@ -12,8 +12,10 @@ from typing import Any
 
 import yaml
 
+from own_address import ADDRESS, rules
 from wharfinger_crds import names
 from wharfinger_crds.connection import Connection
+from wharfinger_crds.egress_rules import EgressRules
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.gateway import Gateway
 from wharfinger_crds.installation import Installation
@@ -33,6 +35,8 @@ PUBLIC_URL = "https://mcp.example.com"
 SECRET = "planted-credential-4711"
 TEAMS = {"engineering": ["okta:alice", "okta:bob"], "sales": ["okta:bob", "okta:carol"]}
 GRANTS = {"teams": "*", "users": "*", "organization": "true"}
+OPEN = rules()
+"""Egress rules of every installation that says no others: they open this machine's address, and nothing else."""
 _dates = itertools.count()
 
 
@@ -115,7 +119,8 @@ def installation(
     shared_with: Sequence[str] = (),
     through_gateways: bool = False,
     in_environment: str = "prod",
-    url: str = "http://127.0.0.1:9/mcp",
+    url: str = f"http://{ADDRESS}:9/mcp",
+    egress: EgressRules | None = OPEN,
     tools: Sequence[Manifest] | None = DEFAULT_TOOLS,
     suspend: bool = False,
     secret_uid: str | None = None,
@@ -130,7 +135,7 @@ def installation(
     )  # fmt: skip
     text = definitions_text(tools) if tools is not None else None
     connection = Connection(
-        namespace=namespace, name=name, uid=secret_uid or uid, entry=entry, environment=in_environment, url=url,
+        namespace=namespace, name=name, uid=secret_uid or uid, entry=entry, environment=in_environment, url=url, egress=egress,
         headers=({"name": "Authorization", "value": f"Bearer {SECRET}"}, {"name": "x-site", "value": name}),
         tools_hash=definitions_hash(text) if text is not None else None,
     )  # fmt: skip

@@ -24,7 +24,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @contextlib.asynccontextmanager
-async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Http]:
+async def serving(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[Http]:
     """Yield what starts an aiohttp server that answers everything at /mcp with a handler; all are stopped at the end."""
     async with contextlib.AsyncExitStack() as stack:
 
@@ -37,8 +37,8 @@ async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Http]:
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
-            return parse_endpoint(f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}/mcp")
+            await web.TCPSite(runner, host, 0, ssl_context=tls).start()
+            return parse_endpoint(f"{'https' if tls else 'http'}://{host}:{runner.addresses[0][1]}/mcp")
 
         yield start
 

@@ -9,6 +9,7 @@ from typing import Any
 from announcing_server import AnnouncingServer
 from operator_platform import Platform, until
 from operator_process import OperatorProcess
+from own_address import EGRESS
 from recording_server import Http
 from wharfinger_cluster.resource import CONFIG_MAP, SECRET, Scope
 from wharfinger_crds import names
@@ -33,7 +34,7 @@ def tool(name: str, description: str = "") -> dict[str, Any]:
 
 
 async def install(platform: Platform, url: str, **tools: Any) -> None:
-    await platform.environment()
+    await platform.environment(**EGRESS)
     await entry(platform, url, **tools)
     await installation(platform, "remote")
 
@@ -49,7 +50,7 @@ async def installation(platform: Platform, name: str) -> None:
 
 async def url_of(https: Http, server: AnnouncingServer) -> str:
     endpoint = await https(server)
-    return f"https://localhost:{endpoint.origin.port}/mcp"
+    return f"https://{endpoint.host}/mcp"
 
 
 async def status(platform: Platform) -> dict[str, Any]:

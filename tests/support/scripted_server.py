@@ -3,14 +3,21 @@
 import asyncio
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from wharfinger_mcp.endpoint import Endpoint
 from wharfinger_mcp.http_client import HttpClient
 
 Script = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 """What the server does with one connection."""
-Tcp = Callable[[Script], Awaitable[Endpoint]]
-"""The fixture `tcp`: starts a server and returns where it is."""
+
+
+class Tcp(Protocol):
+    """The fixture `tcp`."""
+
+    async def __call__(self, script: Script, host: str = "127.0.0.1", port: int = 0) -> Endpoint:
+        """Start a server and return where it is; port 0 is a free one."""
+
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

@@ -12,6 +12,7 @@ import pytest
 from gateway_process import GatewayProcess, gateway_process
 from gateway_world import dump, gateway, installation, pinned, tool
 from node_tools import NodeTools, node_tools
+from own_address import ADDRESS
 from wharfinger_mcp.discovery import discover
 from wharfinger_mcp.endpoint import parse_endpoint
 from wharfinger_mcp.envelope import Identity
@@ -31,11 +32,11 @@ def tools() -> NodeTools:
 async def server() -> AsyncIterator[str]:
     """The URL of a server of the official SDK that answers."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((ADDRESS, 0))
         port = listener.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(sys.executable, str(SUPPORT / "conformance_server.py"), str(port))
+    process = await asyncio.create_subprocess_exec(sys.executable, str(SUPPORT / "conformance_server.py"), ADDRESS, str(port))
     try:
-        yield f"http://127.0.0.1:{port}/mcp"
+        yield f"http://{ADDRESS}:{port}/mcp"
     finally:
         process.terminate()
         await process.wait()

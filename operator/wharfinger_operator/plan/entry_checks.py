@@ -9,8 +9,10 @@ from wharfinger_bridge.command import MOUNT_PATH, TOKEN_MOUNT_PATH
 from wharfinger_crds import conditions as c
 from wharfinger_crds.duration import seconds
 from wharfinger_crds.registry_entry import RegistryEntry, RegistryEntrySpec, Remote
+from wharfinger_mcp.endpoint import parse_endpoint
+from wharfinger_mcp.errors import MisconfiguredError
 from wharfinger_operator.plan.example_pod import example_problem
-from wharfinger_operator.plan.fields import is_pattern, placeholders, value_problem
+from wharfinger_operator.plan.fields import FieldValues, is_pattern, placeholders, render, value_problem
 from wharfinger_operator.plan.image_reference import is_registry, parse_reference
 from wharfinger_operator.plan.override_checks import override_problem
 from wharfinger_operator.plan.templates import templates
@@ -76,6 +78,17 @@ def invalid_image(spec: RegistryEntrySpec) -> c.Finding | None:
                 c.INVALID,
                 f"spec.selfHosted.registryCredentials[{credentials.server}].server is no host such as ghcr.io or registry.acme.dev:5000",
             )
+    return None
+
+
+def invalid_url(spec: RegistryEntrySpec) -> c.Finding | None:
+    """Find URLs that no installation could connect to; a schema sees neither a host's spelling nor a port's size."""
+    if spec.remote is None:
+        return None
+    try:
+        parse_endpoint(render(spec.remote.url, FieldValues({}, frozenset())))
+    except MisconfiguredError as error:
+        return _refused(c.INVALID, f"spec.remote.url: {error.message}")
     return None
 
 
@@ -172,6 +185,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     invalid_pattern,
     invalid_default,
     invalid_image,
+    invalid_url,
     invalid_file,
     invalid_duration,
     unknown_field,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from wharfinger_crds import conditions as c
 from wharfinger_crds import names
-from wharfinger_crds.connection import Connection, ConnectionHeader
-from wharfinger_crds.egress_rules import egress_rules
+from wharfinger_crds.connection import Connection, ConnectionHeader, read_connection
+from wharfinger_crds.egress_rules import EgressRules, egress_rules
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import HttpServer, RegistryEntry, SelfHosted
@@ -21,7 +21,13 @@ from wharfinger_operator.plan.fields import FieldValues, in_url, render
 from wharfinger_operator.plan.hardening import hardening_problem, subject_of
 from wharfinger_operator.plan.identity import Identity, identity_of
 from wharfinger_operator.plan.inputs import Inputs, resolve_inputs
-from wharfinger_operator.plan.installation_checks import entry_not_visible, environment_of, installation_problem, server_namespace
+from wharfinger_operator.plan.installation_checks import (
+    entry_not_visible,
+    environment_of,
+    environment_problem,
+    installation_problem,
+    server_namespace,
+)
 from wharfinger_operator.plan.providers.fence import Fence
 from wharfinger_operator.plan.revision import with_running_bridge
 from wharfinger_operator.plan.rollout import waits_for_its_turn
@@ -51,6 +57,8 @@ class InstallationPlan:
     """What a registry must be asked before there can be more of a plan."""
     waits: bool = False
     """An edit of its entry reaches this server later. Nothing but the policy is changed until then."""
+    fence: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    """Where everything else stays as it is: what of it follows the environment's rules all the same."""
     moves_to: Identity | None = None
     """Where the server is being made, while the one at `identity` serves."""
     spared: frozenset[str] = frozenset()
@@ -66,6 +74,11 @@ class InstallationPlan:
 
 def plan_installation(world: InstallationWorld) -> InstallationPlan:
     """Return the plan; of an installation that is gone, that nothing should be there."""
+    plan = _plan(world)
+    return plan if plan.desired is not None else replace(plan, fence=_kept_fence(world))
+
+
+def _plan(world: InstallationWorld) -> InstallationPlan:
     installation = world.installation
     if installation is None or installation.metadata.deletion_timestamp:
         return InstallationPlan((), c.true(c.ACCEPTED))
@@ -100,11 +113,8 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
 
 def policies(world: InstallationWorld, identity: Identity, environment: Environment) -> tuple[dict[str, Any], ...]:
     """Return what fences a server in an environment; of one that is not accepted, in which no server is, it raises TypeError."""
-    rules = egress_rules(environment.spec.egress, world.cluster_ranges)
-    if isinstance(rules, c.Finding):
-        raise TypeError(rules.message)
     provider = provider_of(environment.spec.egress, world.policy_kinds)
-    return provider.policies(Fence(identity, rules, world.dns, world.settings.namespaces.system))
+    return provider.policies(Fence(identity, _rules(world, environment), world.dns, world.settings.namespaces.system))
 
 
 def _server(world: InstallationWorld, installation: Installation, identity: Identity, hosted: SelfHosted, inputs: Inputs) -> Server:
@@ -123,6 +133,33 @@ def _server(world: InstallationWorld, installation: Installation, identity: Iden
     )
 
 
+def _rules(world: InstallationWorld, environment: Environment) -> EgressRules:
+    rules = egress_rules(environment.spec.egress, world.cluster_ranges)
+    if isinstance(rules, c.Finding):  # an environment that is not accepted has no servers
+        raise TypeError(rules.message)
+    return rules
+
+
+def _kept_fence(world: InstallationWorld) -> tuple[dict[str, Any], ...]:
+    """Return what fences a server that goes on with what it has, by the rules of today: else an owner could keep wider ones by breaking
+    his installation before they are tightened. Nothing is added to what is there."""
+    there = {(o["kind"], o["metadata"]["namespace"], o["metadata"]["name"]): o for o in world.owned}
+    stored = there.get(("Secret", world.settings.namespaces.system, names.connection_name(world.namespace, world.name)))
+    try:
+        connection = read_connection(base64.b64decode(stored["data"][names.CONNECTION_KEY])) if stored else None
+    except (KeyError, ValueError):
+        return ()
+    environment = world.environments.get(connection.environment) if connection else None
+    if world.installation is None or connection is None or environment is None or environment_problem(environment, world.settings):
+        return ()
+    identity = identity_of(world.installation, server_namespace(environment, world.settings))
+    if connection.egress is not None:
+        tightened = connection.model_copy(update={"egress": _rules(world, environment)})
+        return (connection_secret(world, identity, tightened),)
+    fence = policies(world, identity, environment)
+    return tuple(o for o in fence if (o["kind"], o["metadata"]["namespace"], o["metadata"]["name"]) in there)
+
+
 def _connection(
     world: InstallationWorld, entry: RegistryEntry, environment: Environment, identity: Identity, fields: FieldValues
 ) -> Connection:
@@ -139,6 +176,7 @@ def _connection(
     return Connection(
         namespace=namespace, name=name, uid=identity.uid, entry=entry.metadata.name, environment=environment.metadata.name,
         url=url, transport=spec.remote.transport if spec.remote else "StreamableHTTP", headers=headers, tools_hash=plan_tools(world).offered,
+        egress=_rules(world, environment) if spec.remote else None,
     )  # fmt: skip
 
 
@@ -187,5 +225,7 @@ def _definitions(world: InstallationWorld) -> tuple[dict[str, Any], ...]:
 
 def fingerprint(connection: Connection, revision: int) -> str:
     """Return what a discovery was asked with; another one means asking again at once. Holds no value."""
-    asked = json.dumps([connection.url, connection.transport, [[h.name, h.value] for h in connection.headers], connection.uid, revision])
+    rules = connection.egress.model_dump_json() if connection.egress else None
+    headers = [[h.name, h.value] for h in connection.headers]
+    asked = json.dumps([connection.url, connection.transport, headers, connection.uid, rules, revision])
     return hashlib.sha256(asked.encode()).hexdigest()

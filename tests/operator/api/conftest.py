@@ -3,6 +3,7 @@
 import secrets
 import ssl
 from collections.abc import AsyncIterator
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from faulty_platform import SECONDS, behind_proxy, complete
 from faulty_proxy import FaultyProxy
 from operator_platform import Platform, until
 from operator_process import OperatorProcess, platform_namespaces
+from own_address import ADDRESS
 from recording_server import Http, serving
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.connection import Login
@@ -62,11 +64,11 @@ async def running(behind: Platform) -> AsyncIterator[OperatorProcess]:
 @pytest.fixture
 async def https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Http]:
     """Servers that an operator trusts which is started afterwards: an entry may name them, since they are https."""
-    certificate, key = self_signed(x509.DNSName("localhost"))
+    certificate, key = self_signed(x509.IPAddress(IPv4Address(ADDRESS)))
     file = tmp_path / "server.pem"
     file.write_bytes(certificate.encode() + key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    async with serving(context) as start:
+    async with serving(context, ADDRESS) as start:
         yield start
