@@ -169,6 +169,9 @@ class EnvironmentStatus(Status):
     """How many installations run there."""
     used_by: UsedBy = ()
     domains: int = Field(default=0, ge=0)
+    """How many domains servers may reach, those of presets among them."""
+    preset_version: int | None = Field(default=None, ge=1)
+    """Version of the presets that are named, so that a release that means something else by them shows."""
 
 
 class Environment(Object):

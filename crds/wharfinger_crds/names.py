@@ -78,6 +78,11 @@ def server_name(namespace: str, name: str) -> str:
     return f"mcp-{name[:46].rstrip('-')}-{installation_id(namespace, name)}"
 
 
+def egress_policy_name(namespace: str, name: str) -> str:
+    """Return the name of a provider's policy beside an installation's NetworkPolicy, and never that one's: a DNS label (AWS tells policies apart by name only)."""
+    return f"mcp-{name[:38].rstrip('-')}-{installation_id(namespace, name)}-egress"
+
+
 def connection_name(namespace: str, name: str) -> str:
     """Return the name of an installation's connection Secret in the system namespace."""
     return f"connection-{installation_id(namespace, name)}"

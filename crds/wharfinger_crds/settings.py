@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+import ipaddress
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
@@ -57,6 +58,28 @@ class Servers(Model):
         return self
 
 
+class Dns(Model):
+    """What answers names for servers, so that egress rules leave a way to it."""
+
+    platform: Literal["Generic", "OpenShift", "Gardener", "NodeLocal", "EKSAuto", "AKSLocalDNS", "GKE", "CloudDNS"] = "Generic"
+    """Generic: the pods and the address of the Service kube-system/kube-dns."""
+    addresses: Annotated[tuple[str, ...], Field(max_length=8)] = ()
+    """Addresses in place of those of the Service kube-system/kube-dns."""
+
+    @model_validator(mode="after")
+    def _has_addresses(self) -> Self:
+        for text in self.addresses:
+            try:
+                ipaddress.ip_address(text)
+            except ValueError:
+                raise ValueError(f"addresses: {text!r} is no IP address") from None
+        if self.platform == "EKSAuto" and not self.addresses:
+            raise ValueError(
+                "addresses: needed with EKSAuto, where no pods and often no Service stand for DNS: the .10 of the Services' range"
+            )
+        return self
+
+
 class Settings(Model):
     """Settings of the platform."""
 
@@ -66,6 +89,7 @@ class Settings(Model):
     images: Images
     teams: tuple[Team, ...] = ()
     servers: Servers = Servers()
+    dns: Dns = Dns()
 
     def teams_of(self, user: str) -> frozenset[str]:
         """Return the names of the teams that the user is a member of."""

@@ -128,6 +128,10 @@ class ClusterFacts:
         """Return a kind of policy."""
         return self.policy_kinds.get(name, PolicyKind(f"the cluster serves no {name}"))
 
+    def is_unusable(self, name: str) -> bool:
+        """Tell whether it is known that a kind cannot be used; of a kind that is none of providers, never."""
+        return name in self.policy_kinds and bool(self.policy_kinds[name].problem)
+
     def with_label(self, label: tuple[str, str]) -> bool:
         """Tell whether any node has a label with that value."""
         return any(label in sort.labels for sort in self.nodes)
@@ -144,3 +148,7 @@ class ClusterFacts:
         """Yield the sorts of nodes that may host pods with a node selector."""
         wanted = {(key, value if NODE_LABELS[key] else "") for key, value in pinned.items() if key in NODE_LABELS}
         yield from (sort for sort in self.nodes if sort.schedulable and wanted <= sort.labels)
+
+
+NOTHING_KNOWN: Final = ClusterFacts()
+"""Of a cluster in which nothing that counts was found."""

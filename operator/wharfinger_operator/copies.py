@@ -34,7 +34,7 @@ from wharfinger_crds.settings import Namespaces
 from wharfinger_crds.tool_definitions import read_definitions, tool_digests
 from wharfinger_operator.child_copy import Copy, ids, is_ours, owner, packed_child, packed_pod, rolls, unpacked
 from wharfinger_operator.plan.identity import InstallationKey
-from wharfinger_operator.world import DnsPeer, Stored
+from wharfinger_operator.world import DnsService, Stored
 
 CHILD_RESOURCES: Final = (DEPLOYMENT, SERVICE, NETWORK_POLICY, SERVICE_ACCOUNT, SECRET)
 PAGE: Final = 100
@@ -79,6 +79,7 @@ class Copies:
             self._stored = None
             on_change(CONFIG_MAP, new or old or {})
 
+        self._make_child_informer, self._servers = children, spaces.servers
         self._children = {(r.kind, ns): children(r, Scope(ns)) for ns in spaces.servers for r in CHILD_RESOURCES}
         connections = Scope(spaces.system, labels=f"{MANAGED},{names.PART}=connection")
         self._children[SECRET.kind, spaces.system] = children(SECRET, connections)
@@ -105,6 +106,19 @@ class Copies:
     async def synced(self) -> None:
         """Wait until every copy has been complete once."""
         await asyncio.gather(*(informer.synced.wait() for informer in self.informers))
+
+    def follow(self, resource: Resource) -> tuple[Informer, ...]:
+        """Return informers of one more kind of child, for the caller to run."""
+        made = {(resource.kind, ns): self._make_child_informer(resource, Scope(ns)) for ns in self._servers}
+        self._children |= made
+        return tuple(made.values())
+
+    def unfollow(self, resource: Resource) -> None:
+        """Forget a kind of child: nothing is known about it any more."""
+        for ns in self._servers:
+            if informer := self._children.pop((resource.kind, ns), None):
+                for copy in informer.store.values():
+                    self._index(copy, None)
 
     def children(self, namespace: str, name: str) -> tuple[Object, ...]:
         """Return the children of an installation, in every namespace."""
@@ -194,10 +208,10 @@ class Copies:
             self._stored = MappingProxyType({key[1]: o["stored"] for key, o in self._tools.store.items()})
         return self._stored
 
-    def dns(self) -> DnsPeer:
-        """Return how pods reach the cluster's DNS."""
+    def dns(self) -> DnsService:
+        """Return the Service of the cluster's DNS."""
         service = self._dns.get("kube-dns", "kube-system")
-        return dns_peer(service) if service else DnsPeer()
+        return dns_service(service) if service else DnsService()
 
 
 def _foreign(found: Object | None) -> Object | None:
@@ -205,9 +219,9 @@ def _foreign(found: Object | None) -> Object | None:
     return None if ours else found
 
 
-def dns_peer(service: Mapping[str, Any]) -> DnsPeer:
-    """Return the DNS peer that a Service stands for."""
+def dns_service(service: Mapping[str, Any]) -> DnsService:
+    """Return addresses and ports of a Service for DNS; a headless one has no address."""
     spec = service.get("spec", {})
-    address = spec.get("clusterIP")
+    addresses = spec.get("clusterIPs") or [spec.get("clusterIP")]
     ports = tuple((p.get("protocol", "TCP"), p.get("targetPort", p["port"])) for p in spec.get("ports", ()) if p["port"] == 53)
-    return DnsPeer(None if address in {None, "", "None"} else address, ports)
+    return DnsService(tuple(a for a in addresses if a and a != "None"), ports)

@@ -18,11 +18,12 @@ from typing import Any, Final
 from wharfinger_crds import names
 from wharfinger_crds.quantity import amount
 from wharfinger_operator.filled_in import KEPT_OF_SERVICE, is_filled_in
+from wharfinger_operator.plan.egress import POLICY_KINDS
 from wharfinger_operator.world import Manifest
 
 APPLIED: Final = f"{names.GROUP}/applied"
 """Annotation: hash of the manifest as it was applied; what was taken out of it shows here and nowhere else."""
-_DELETE_ORDER: Final = ("Deployment", "Service", "ConfigMap", "Secret", "ServiceAccount", "NetworkPolicy")
+_DELETE_ORDER: Final = ("Deployment", "Service", "ConfigMap", "Secret", "ServiceAccount", *POLICY_KINDS)
 
 _CLOSED_PARTS: Final = frozenset({"spec", "data", "automountServiceAccountToken"})
 _QUANTITIES: Final = (".resources.limits.", ".resources.requests.", ".emptyDir.sizeLimit")

@@ -7,14 +7,31 @@ from typing import Any, Final
 
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.errors import Conflict, Forbidden, Invalid, NotFound
-from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, SECRET, SERVICE, SERVICE_ACCOUNT, Resource
+from wharfinger_cluster.resource import (
+    APPLICATION_NETWORK_POLICY,
+    CILIUM_NETWORK_POLICY,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    FQDN_NETWORK_POLICY,
+    NETWORK_POLICY,
+    SECRET,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Resource,
+)
 from wharfinger_crds import conditions as c
 from wharfinger_crds import names
 from wharfinger_operator.admission import Admission
 from wharfinger_operator.diff import APPLIED, Changes, Key, key_of
 from wharfinger_operator.world import Manifest
 
-RESOURCES: Final[dict[str, Resource]] = {r.kind: r for r in (CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, SECRET, SERVICE, SERVICE_ACCOUNT)}
+RESOURCES: Final[dict[str, Resource]] = {
+    r.kind: r
+    for r in (
+        *(CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE, SERVICE_ACCOUNT),
+        *(NETWORK_POLICY, CILIUM_NETWORK_POLICY, APPLICATION_NETWORK_POLICY, FQDN_NETWORK_POLICY),
+    )
+}
 
 
 async def execute(

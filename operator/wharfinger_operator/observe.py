@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from wharfinger_cluster.resource import Object
@@ -16,10 +16,12 @@ from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_E
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings
 from wharfinger_crds.token import Token
+from wharfinger_operator.cluster_facts import ClusterFacts
 from wharfinger_operator.copies import Copies
 from wharfinger_operator.diff import key_of
 from wharfinger_operator.own_objects import OwnObjects
 from wharfinger_operator.plan.catalog import named_in_catalog
+from wharfinger_operator.plan.dns import dns_peer
 from wharfinger_operator.plan.rollout import is_behind
 from wharfinger_operator.pod_fact import pod_fact
 from wharfinger_operator.world import (
@@ -44,13 +46,15 @@ class Observer:
     settings: Settings
     """Replaced when the platform settings change."""
     root_key: bytes = field(repr=False)
+    cluster: Callable[[], ClusterFacts]
+    """What is known of the cluster."""
 
     def installation(self, namespace: str, name: str, discovery: Discovery | None, symptom: PodFact | None) -> InstallationWorld:
         """Return the world of an installation, also of one that is gone."""
         installation: Installation | None = self.own.get(INSTALLATION, name, namespace)
         entry: RegistryEntry | None = self.own.get(REGISTRY_ENTRY, installation.spec.entry_ref.name) if installation else None
         behind = entry.metadata.name if entry and is_behind(entry, installation) else None
-        tenant = self.copies.namespace(namespace)
+        tenant, cluster = self.copies.namespace(namespace), self.cluster()
         return InstallationWorld(
             namespace=namespace,
             name=name,
@@ -63,8 +67,10 @@ class Observer:
             secrets=self._secrets(installation) if installation else {},
             catalog=self._catalog(entry) if entry else Catalog(),
             root_key=self.root_key,
-            dns=self.copies.dns(),
-            owned=self.copies.children(namespace, name),
+            dns=dns_peer(self.copies.dns(), self.settings.dns),
+            cluster=cluster,
+            # A kind that cannot be used is left alone, too: half of its objects may have been seen.
+            owned=tuple(o for o in self.copies.children(namespace, name) if not cluster.is_unusable(o["kind"])),
             strangers=frozenset(key_of(stranger) for stranger in self.copies.strangers(namespace, name)),
             siblings=self.own.index.count_of_entry(behind) if behind else 0,
             rolling=self._rolling(behind) if behind else 0,
@@ -83,7 +89,9 @@ class Observer:
         """Return the world of an environment; None where it is gone."""
         environment: Environment | None = self.own.get(ENVIRONMENT, name)
         defaults = tuple(sorted(e.metadata.name for e in self._environments() if e.spec.default))
-        return EnvironmentWorld(environment, defaults, self.own.index.of_environment(name), self.settings) if environment else None
+        if environment is None:
+            return None
+        return EnvironmentWorld(environment, defaults, self.own.index.of_environment(name), self.settings, self.cluster())
 
     def gateway(self, namespace: str, name: str) -> GatewayWorld | None:
         """Return the world of a gateway; None where it is gone."""

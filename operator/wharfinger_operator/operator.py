@@ -33,6 +33,7 @@ from wharfinger_operator.listen import Listeners
 from wharfinger_operator.observe import Observer
 from wharfinger_operator.own_objects import ObjectKey, OwnObjects
 from wharfinger_operator.plan.identity import InstallationKey
+from wharfinger_operator.policy_kinds import PolicyKinds
 from wharfinger_operator.reconcile import Reconciler
 from wharfinger_operator.root_key import ensure_root_key
 from wharfinger_operator.shell import run_kopf, shell
@@ -61,7 +62,8 @@ class Operator:
         scopes = {**dict.fromkeys(RECONCILED, Scope()), TOKEN: Scope(settings.namespaces.system)}
         self._own = OwnObjects(cluster, scopes, self._own_changed)
         self._copies = Copies(cluster, settings.namespaces, self._copy_changed, self._child_changed, self._settings_changed)
-        self._observer = Observer(self._own, self._copies, settings, b"")
+        self._kinds = PolicyKinds(cluster, self._copies, self._everything)
+        self._observer = Observer(self._own, self._copies, settings, b"", self._kinds.state)
         self._asker = ServerAsker(version("wharfinger"))
         self._discoverer = Discoverer(self._asker.ask, self._look_again, Listeners(self._asker.listen))
         self._recorder = EventRecorder(cluster, f"{names.GROUP}/operator", configuration.identity)
@@ -82,8 +84,10 @@ class Operator:
         try:
             await _patiently(self._own.load)
             await self._copies.synced()
+            background.append(asyncio.create_task(self._kinds.run()))
+            await self._kinds.settled()
             background += [asyncio.create_task(self._own.keep()), asyncio.create_task(self._recorder.run())]
-            self._telemetry.watch(self.queue, self._copies.informers)
+            self._telemetry.watch(self.queue, lambda: (*self._copies.informers, *self._kinds.informers))
             self.queue.add(SWEEP)
             work = asyncio.create_task(self.queue.run(self._work, self._configuration.workers))
             background.append(asyncio.create_task(self._follow()))

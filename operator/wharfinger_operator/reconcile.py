@@ -28,6 +28,7 @@ from wharfinger_operator.discover import Discoverer, Question
 from wharfinger_operator.execute import execute
 from wharfinger_operator.image_lookup import ImageLookup
 from wharfinger_operator.observe import Observer
+from wharfinger_operator.plan.egress import POLICY_KINDS
 from wharfinger_operator.plan.entry import entry_status
 from wharfinger_operator.plan.environment import environment_status
 from wharfinger_operator.plan.gateway import gateway_status
@@ -53,11 +54,11 @@ def rfc3339() -> str:
 
 
 def fenced(plan: InstallationPlan, world: InstallationWorld) -> tuple[tuple[dict[str, Any], ...] | None, tuple[Manifest, ...]]:
-    """Return what to compare: everything, or the policy alone where the rest waits. Tighter rules never wait."""
+    """Return what to compare: everything, or the policies alone where the rest waits. Tighter rules never wait."""
     if not plan.waits or plan.desired is None:
         return plan.desired, world.owned
-    policies = tuple(o for o in plan.desired if o["kind"] == "NetworkPolicy")
-    return policies, tuple(o for o in world.owned if o["kind"] == "NetworkPolicy")
+    policies = tuple(o for o in plan.desired if o["kind"] in POLICY_KINDS)
+    return policies, tuple(o for o in world.owned if o["kind"] in POLICY_KINDS)
 
 
 @dataclass

@@ -103,7 +103,7 @@ def egress_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Findin
     if world.entry and world.entry.spec.type == "Remote":
         return c.unknown(c.EGRESS_ENFORCED, c.NOT_IMPLEMENTED, "egress rules of remote servers are not enforced in this version")
     return c.unknown(
-        c.EGRESS_ENFORCED, c.NOT_PROVEN, "a NetworkPolicy is in place; whether the cluster's network enforces it has not been tested"
+        c.EGRESS_ENFORCED, c.NOT_PROVEN, "policies are in place; whether the cluster's network enforces them has not been tested"
     )
 
 

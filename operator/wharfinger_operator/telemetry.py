@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -45,12 +45,12 @@ class Telemetry:
         """Count one request to the API server."""
         self._requests.labels(verb, resource.plural, str(status)).inc()
 
-    def watch(self, queue: WorkQueue[Any], informers: Sequence[Informer]) -> None:
+    def watch(self, queue: WorkQueue[Any], informers: Callable[[], Iterable[Informer]]) -> None:
         """Show the state of the queue and the copies from now on."""
         self._queue = queue
         self._depth.set_function(lambda: float(len(queue)))
         self._oldest.set_function(queue.age)
-        self._staleness.set_function(lambda: max((time.monotonic() - i.last_contact for i in informers), default=0.0))
+        self._staleness.set_function(lambda: max((time.monotonic() - i.last_contact for i in informers()), default=0.0))
 
     def settings_valid(self, *, valid: bool) -> None:
         """Say whether the newest platform settings could be read."""

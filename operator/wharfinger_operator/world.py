@@ -18,17 +18,40 @@ from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings
 from wharfinger_crds.token import Token
 from wharfinger_crds.tool_definitions import Definitions
+from wharfinger_operator.cluster_facts import NOTHING_KNOWN, ClusterFacts
 
 Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class DnsPeer:
-    """How servers reach the cluster's DNS: the address of its Service, and the ports behind it."""
+class DnsService:
+    """The Service of the cluster's DNS, as far as there is one: its addresses, and the ports behind it."""
 
-    address: str | None = None
+    addresses: tuple[str, ...] = ()
     target_ports: tuple[tuple[str, int | str], ...] = ()
-    """Protocol and port (number or name) of the pods, where it is not 53."""
+    """Protocol and port (number or name) of the pods."""
+
+
+@dataclass(frozen=True)
+class PodLabels:
+    """Pods of a namespace, chosen by labels; no labels choose all."""
+
+    namespace: str
+    labels: tuple[tuple[str, str], ...] = ()
+    """Sorted."""
+
+
+@dataclass(frozen=True)
+class DnsPeer:
+    """What answers names: in two forms, since engines match before or after the address of a Service is translated."""
+
+    pods: tuple[PodLabels, ...] = (PodLabels("kube-system", (("k8s-app", "kube-dns"),)),)
+    pod_ports: tuple[tuple[str, int | str], ...] = ()
+    """Protocol and port (number or name) of the pods, beside port 53."""
+    blocks: tuple[str, ...] = ()
+    """Canonical; port 53 only, since one of them may be a metadata service on other ports."""
+    on_node: bool = False
+    """The node itself answers, at an address of `blocks`."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +151,9 @@ class InstallationWorld:
     """The answer to the question of an earlier plan, if that had one."""
     root_key: bytes = field(default=b"", repr=False)
     dns: DnsPeer = DnsPeer()
+    cluster: ClusterFacts = NOTHING_KNOWN
+    cluster_ranges: tuple[str, ...] = ()
+    """Blocks of addresses of the cluster itself, beside the private ranges."""
     owned: tuple[Manifest, ...] = field(default=(), repr=False)
     """Children that are there, in every namespace."""
     strangers: frozenset[tuple[str, str, str]] = frozenset()
@@ -164,6 +190,8 @@ class EnvironmentWorld:
     installations: tuple[Installation, ...]
     """Those that run there."""
     settings: Settings
+    cluster: ClusterFacts = NOTHING_KNOWN
+    cluster_ranges: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

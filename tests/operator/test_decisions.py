@@ -12,14 +12,13 @@ from manifest_world import NOW, installation_world
 from wharfinger_crds import conditions as c
 from wharfinger_crds.environment import Egress
 from wharfinger_crds.registry_entry import RegistryEntry
-from wharfinger_operator.plan.egress import egress_problem, egress_rules
+from wharfinger_operator.plan.egress import egress_problem
 from wharfinger_operator.plan.entry_checks import entry_problem
 from wharfinger_operator.plan.fields import FieldValues, in_container, in_url, render
 from wharfinger_operator.plan.installation import plan_installation
 from wharfinger_operator.pod_fact import pod_fact, refused_pods
 from wharfinger_operator.status import installation_status
 from wharfinger_operator.symptom import symptom
-from wharfinger_operator.world import DnsPeer
 
 CASES = Path(__file__).parent / "plan/testdata"
 Documents = list[dict[str, Any]]
@@ -158,7 +157,9 @@ def egress(**spec: Any) -> Egress:
         ({"cidrs": [{"cidr": "10.0.0.0/8", "except": ["10.0.0.0/8"]}]}, c.INVALID),
         ({"cidrs": [{"cidr": "169.254.169.254/32"}]}, c.FORBIDDEN),
         ({"cidrs": [{"cidr": "168.63.129.16/32"}]}, c.FORBIDDEN),
-        ({"provider": "Cilium"}, c.NOT_IMPLEMENTED),
+        ({"presets": ["nothing"]}, c.INVALID),
+        ({"domains": [{"name": "db.data.svc"}]}, c.INVALID),
+        ({"probe": "On"}, c.NOT_IMPLEMENTED),
         ({"enforcement": "Require"}, c.NOT_IMPLEMENTED),
     ],
 )
@@ -167,29 +168,6 @@ def test_egress_rules_that_cannot_hold_are_refused(spec: dict[str, Any], reason:
 
     assert problem is not None
     assert problem.reason == reason
-
-
-@pytest.mark.requirement("ENV-4")
-@pytest.mark.parametrize("spec", [{"mode": "DenyAll"}, {"mode": "Restricted"}])
-def test_who_may_reach_nothing_gets_no_dns_either(spec: dict[str, Any]) -> None:
-    assert egress_rules(Egress.model_validate(spec), DnsPeer("10.96.0.10")) == []
-
-
-@pytest.mark.requirement("ENV-4")
-def test_domains_open_nothing_in_the_base_layer_but_dns() -> None:
-    (only,) = egress_rules(egress(domains=[{"name": "api.github.com"}]), DnsPeer("10.96.0.10"))
-
-    assert {port["port"] for port in only["ports"]} == {53}
-
-
-@pytest.mark.requirement("ENV-4")
-def test_a_block_inside_of_the_floor_is_meant_and_one_around_it_is_not() -> None:
-    inside, around = (
-        egress_rules(egress(cidrs=[{"cidr": cidr}]), DnsPeer())[-1]["to"][0]["ipBlock"] for cidr in ("10.1.0.0/16", "8.0.0.0/6")
-    )
-
-    assert "except" not in inside
-    assert around["except"] == ["10.0.0.0/8"]
 
 
 def pod(**status: Any) -> dict[str, Any]:

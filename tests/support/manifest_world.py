@@ -10,8 +10,11 @@ from wharfinger_crds.grants import grants_of
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings, read_settings
+from wharfinger_operator.cluster_facts import ClusterFacts, PolicyKind
+from wharfinger_operator.plan.dns import dns_peer
+from wharfinger_operator.plan.egress import POLICY_KINDS
 from wharfinger_operator.plan.installation import plan_installation
-from wharfinger_operator.world import Catalog, CatalogSecret, DnsPeer, EntryPoint, ImageAnswer, InstallationWorld
+from wharfinger_operator.world import Catalog, CatalogSecret, DnsService, EntryPoint, ImageAnswer, InstallationWorld
 
 Manifest = dict[str, Any]
 NOW = "2026-01-01T00:00:00Z"
@@ -49,7 +52,8 @@ def installation_world(documents: Sequence[Manifest], settings: Settings = SETTI
         secrets={s["metadata"]["name"]: _data(s) for s in _of_kind(documents, "Secret") if s["metadata"]["namespace"] == namespace},
         catalog=_catalog(documents, settings.namespaces.catalog),
         root_key=ROOT_KEY,
-        dns=DnsPeer("10.96.0.10", (("UDP", "dns"), ("TCP", "dns-tcp"))),
+        dns=dns_peer(DnsService(("10.96.0.10",), (("UDP", "dns"), ("TCP", "dns-tcp"))), settings.dns),
+        cluster=ClusterFacts(policy_kinds={kind: PolicyKind() for kind in POLICY_KINDS}),
     )
 
 

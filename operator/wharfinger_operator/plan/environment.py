@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from wharfinger_crds import conditions as c
+from wharfinger_crds.egress_rules import egress_rules
 from wharfinger_crds.environment import EnvironmentStatus, ProviderStatus
+from wharfinger_crds.presets import presets
+from wharfinger_operator.plan.egress import provider_of
 from wharfinger_operator.plan.installation_checks import environment_problem, server_namespace
 from wharfinger_operator.plan.used_by import used_by
 from wharfinger_operator.world import EnvironmentWorld
@@ -19,32 +22,21 @@ def _accepted(world: EnvironmentWorld) -> c.Finding:
 
 def environment_status(world: EnvironmentWorld, now: str) -> EnvironmentStatus:
     """Return the status to report."""
-    meta, spec = world.environment.metadata, world.environment.spec
-    accepted = _accepted(world)
-    named = len(spec.egress.domains) + len(spec.egress.presets)
-    domains = (
-        c.false(
-            c.DOMAIN_RULES_ENFORCED,
-            c.NOT_IMPLEMENTED,
-            "domains and presets are not translated in this version: the NetworkPolicy keeps them unreachable",
-        )
-        if named
-        else c.true(c.DOMAIN_RULES_ENFORCED, c.NOT_NEEDED, "no domains are named")
+    meta, egress = world.environment.metadata, world.environment.spec.egress
+    provider = provider_of(world.environment.spec, world.cluster)
+    rules = egress_rules(egress, world.cluster_ranges)
+    enforced = c.unknown(
+        c.EGRESS_ENFORCED, c.NOT_PROVEN, "policies are written; whether the cluster's network enforces them has not been tested"
     )
-    info = (
-        c.unknown(
-            c.EGRESS_ENFORCED, c.NOT_PROVEN, "NetworkPolicies are written; whether the cluster's network enforces them has not been tested"
-        ),
-        domains,
-    )
-    provider = c.true(c.PROVIDER_RESOLVED, c.SUCCEEDED, "NetworkPolicy, the base layer; other providers are not looked for in this version")
-    ready, *rest = c.summary((accepted, provider))
+    domains = () if isinstance(rules, c.Finding) else (provider.domains_enforced(rules), provider.domains_exact(rules))
+    ready, *rest = c.summary((_accepted(world), provider.resolved))
     return EnvironmentStatus(
         observed_generation=meta.generation,
-        conditions=c.merged(world.environment.status.conditions, (ready, *rest[:2], *info, *rest[2:]), meta.generation, now),
+        conditions=c.merged(world.environment.status.conditions, (ready, *rest[:2], enforced, *domains, *rest[2:]), meta.generation, now),
         namespace=server_namespace(world.environment, world.settings),
-        provider=ProviderStatus(name="NetworkPolicy", source="Override" if spec.egress.provider == "NetworkPolicy" else "Detected"),
+        provider=ProviderStatus(name=provider.name, source=provider.found.source, evidence=provider.found.evidence),
         installations=len(world.installations),
         used_by=used_by(world.installations),
-        domains=len(spec.egress.domains),
+        domains=0 if isinstance(rules, c.Finding) else len(rules.domains),
+        preset_version=presets().version if egress.presets else None,
     )

@@ -11,16 +11,18 @@ from typing import Any, Final
 from wharfinger_crds import conditions as c
 from wharfinger_crds import names
 from wharfinger_crds.connection import Connection, ConnectionHeader
+from wharfinger_crds.egress_rules import egress_rules
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import HttpServer, RegistryEntry, SelfHosted
+from wharfinger_operator.plan.egress import provider_of
 from wharfinger_operator.plan.entry_point import ImageQuestion, Unknown
 from wharfinger_operator.plan.fields import FieldValues, in_url, render
 from wharfinger_operator.plan.hardening import hardening_problem, subject_of
 from wharfinger_operator.plan.identity import Identity, identity_of
 from wharfinger_operator.plan.inputs import Inputs, resolve_inputs
 from wharfinger_operator.plan.installation_checks import entry_not_visible, environment_of, installation_problem, server_namespace
-from wharfinger_operator.plan.network import network_policy
+from wharfinger_operator.plan.providers.fence import Fence
 from wharfinger_operator.plan.revision import with_running_bridge
 from wharfinger_operator.plan.rollout import waits_for_its_turn
 from wharfinger_operator.plan.tools import plan_tools
@@ -72,13 +74,13 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
     hosted = world.entry.spec.self_hosted
     server = _server(world, installation, identity, hosted, inputs) if hosted else None
     connection = _connection(world, world.entry, environment, identity, inputs.fields)
-    policy = (network_policy(identity, environment.spec.egress, world.dns, world.settings.namespaces.system),) if server else ()
+    policies = _policies(world, environment, identity) if server else ()
     parts = with_running_bridge(workload(server), world.owned, world.root_key) if server else ()
     if problem := hardening_problem(subject_of(identity, parts)) if parts else None:
         return InstallationPlan(None, problem, environment=environment)
     secrets = tuple(part for part in parts if part["kind"] == "Secret")
     rest = tuple(part for part in parts if part["kind"] != "Secret")
-    desired = (*secrets, *policy, *rest, *_definitions(world), _connection_secret(world, identity, connection))
+    desired = (*secrets, *policies, *rest, *_definitions(world), _connection_secret(world, identity, connection))
     return InstallationPlan(
         desired, accepted, c.true(c.VALUES_RESOLVED), environment, identity, server.image if server else "", connection,
         waits=waits_for_its_turn(world, desired),
@@ -99,6 +101,14 @@ def _server(world: InstallationWorld, installation: Installation, identity: Iden
         root_key=world.root_key,
         pod_defaults=(world.settings.servers.pod_defaults, environment.spec.pod_defaults if environment else None),
     )
+
+
+def _policies(world: InstallationWorld, environment: Environment, identity: Identity) -> tuple[dict[str, Any], ...]:
+    rules = egress_rules(environment.spec.egress, world.cluster_ranges)
+    if isinstance(rules, c.Finding):  # an environment that is not accepted has no servers
+        raise TypeError(rules.message)
+    provider = provider_of(environment.spec, world.cluster)
+    return provider.policies(Fence(identity, rules, world.dns, world.settings.namespaces.system))
 
 
 def _connection(
