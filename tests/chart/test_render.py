@@ -54,6 +54,9 @@ def test_helm_has_nothing_to_complain_about(helm: Path) -> None:
         ({"monitoring": {"podMonitor": {"interval": "often"}}}, "/monitoring/podMonitor/interval"),
         ({"topologySpreadConstraints": [{"maxSkew": 1}]}, "/topologySpreadConstraints/0"),
         ({"podAnnotations": {"a": 1}}, "/podAnnotations/a"),
+        ({"dns": {"platform": "Azure"}}, "/dns/platform"),
+        ({"dns": {"addresses": ["kube-dns"]}}, "/dns/addresses/0"),
+        ({"dns": {"platform": "EKSAuto"}}, "/dns/addresses"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_and_named(helm: Path, values: dict[str, Any], words: str) -> None:

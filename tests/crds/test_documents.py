@@ -31,6 +31,9 @@ def test_settings_say_who_is_in_which_team() -> None:
         (("servers: [servers]", "servers: []"), "namespaces.servers"),
         (('["okta:alice"]', "[alice]"), "teams.0.members.0"),
         (("images: {base: base:1, bridge: wharfinger:1}", ""), "images"),
+        (("teams:", "dns: {platform: Azure}\nteams:"), "dns.platform"),
+        (("teams:", "dns: {addresses: [kube-dns]}\nteams:"), "dns"),
+        (("teams:", "dns: {platform: EKSAuto}\nteams:"), "dns"),
     ],
 )
 def test_wrong_settings_are_refused_by_the_path_of_the_field(change: tuple[str, str], path: str) -> None:

@@ -16,6 +16,7 @@ names = st.lists(labels, min_size=1, max_size=4).map(lambda found: ".".join([*fo
 wildcards = st.sampled_from(["", "*.", "**."])
 
 
+@pytest.mark.requirement("ENV-3")
 @pytest.mark.parametrize(
     ("text", "form"),
     [
@@ -36,6 +37,7 @@ def test_a_domain_has_one_form(text: str, form: str) -> None:
     assert normalized(text) == form
 
 
+@pytest.mark.requirement("ENV-3")
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -86,6 +88,7 @@ def test_what_is_no_domain_is_named_with_the_reason(text: str, why: str) -> None
     assert repr(text[:80])[1:-1] in str(caught.value)
 
 
+@pytest.mark.requirement("ENV-3")
 @given(wildcards, names)
 def test_a_form_stays_itself(wildcard: str, name: str) -> None:
     once = normalized(wildcard + name)
@@ -115,6 +118,7 @@ def test_the_longest_refused_text_costs_no_more_than_others() -> None:
     assert time.process_time() - started < 5
 
 
+@pytest.mark.requirement("ENV-3")
 @pytest.mark.parametrize(
     ("rule", "covered", "not_covered"),
     [
@@ -128,6 +132,7 @@ def test_a_rule_covers_what_its_wildcard_says(rule: str, covered: list[str], not
     assert [host for host in not_covered if covers(rule, host)] == []
 
 
+@pytest.mark.requirement("ENV-3")
 @given(names, st.lists(labels, max_size=3), names)
 def test_wildcards_count_labels(base: str, front: list[str], other: str) -> None:
     base = normalized(base)

@@ -41,6 +41,7 @@ def form(address: str) -> str:
     return str(ipaddress.ip_address(address))
 
 
+@pytest.mark.requirement("ENV-3")
 def test_rules_have_one_form_however_they_are_written() -> None:
     one = rules(
         cidrs=[{"cidr": "203.0.113.77/24", "except": ["203.0.113.129/25"], "ports": [{"port": 443, "endPort": 443}, {"port": 80}]}],
@@ -57,6 +58,7 @@ def test_rules_have_one_form_however_they_are_written() -> None:
     assert one.model_dump_json(by_alias=True) == other.model_dump_json(by_alias=True)
 
 
+@pytest.mark.requirement("ENV-3")
 def test_all_is_the_internet_without_the_floor_and_the_cluster() -> None:
     found = rules(mode="AllowAll", cluster=CLUSTER)
     v4, v6 = found.blocks
@@ -70,6 +72,7 @@ def test_all_is_the_internet_without_the_floor_and_the_cluster() -> None:
     assert rules(mode="DenyAll").opens_nothing
 
 
+@pytest.mark.requirement("ENV-3")
 @pytest.mark.parametrize(
     ("cidr", "shut"),
     [
@@ -94,6 +97,7 @@ def test_ipv4_written_as_ipv6_is_ipv4() -> None:
     assert problem(cidrs=[{"cidr": "::ffff:169.254.169.254/128"}]).reason == c.FORBIDDEN
 
 
+@pytest.mark.requirement("ENV-3")
 @pytest.mark.parametrize(
     ("spec", "reason", "words"),
     [
@@ -116,6 +120,7 @@ def test_what_the_api_server_cannot_judge_is_said_with_its_value(spec: dict[str,
     assert words in found.message
 
 
+@pytest.mark.requirement("ENV-3")
 @pytest.mark.parametrize("name", sorted(presets().presets))
 def test_each_preset_is_narrow_and_made_of_good_domains(name: str) -> None:
     domains = presets().presets[name].domains
@@ -155,6 +160,7 @@ RESTRICTED = rules(
 )
 
 
+@pytest.mark.requirement("ENV-3")
 @pytest.mark.parametrize(
     ("host", "addresses", "port", "allowed"),
     [
@@ -178,6 +184,7 @@ def test_what_a_rule_opens_may_be_reached(host: str, addresses: str, port: int, 
     assert answer(RESTRICTED, host, addresses, port) == allowed
 
 
+@pytest.mark.requirement("ENV-3")
 @pytest.mark.parametrize(
     ("host", "addresses", "port", "refusal"),
     [
@@ -225,6 +232,7 @@ def test_everything_else_is_refused_by_name_and_by_address(host: str, addresses:
     assert answer(RESTRICTED, host, addresses, port).startswith(refusal)
 
 
+@pytest.mark.requirement("ENV-3")
 @pytest.mark.parametrize("address", [str(block.network_address) for block in METADATA])
 def test_nothing_opens_a_metadata_service(address: str) -> None:
     widest = rules(
@@ -238,6 +246,7 @@ def test_nothing_opens_a_metadata_service(address: str) -> None:
         assert answer(rules(mode="AllowAll"), host, address).startswith("AddressShut")
 
 
+@pytest.mark.requirement("ENV-3")
 def test_modes_open_everything_and_nothing() -> None:
     everything, nothing = rules(mode="AllowAll", cluster=CLUSTER), rules(mode="DenyAll", services=[{"namespace": "data"}])
 
@@ -250,6 +259,7 @@ def test_modes_open_everything_and_nothing() -> None:
     assert answer(nothing, "db.data.svc", "10.96.0.7") == "10.96.0.7"
 
 
+@pytest.mark.requirement("ENV-3")
 @given(st.ip_addresses(v=4), st.sampled_from(["{}", "::ffff:{}", "64:ff9b::{}"]))
 def test_an_ipv4_address_is_judged_alike_in_every_form(address: ipaddress.IPv4Address, form: str) -> None:
     written = ipaddress.ip_address(form.format(address))

@@ -71,11 +71,15 @@ class Platform:
     async def kinds(self) -> list[str]:
         return sorted(o["kind"] for o in await self.children())
 
-    async def install(self, name: str = "time") -> None:
-        """Make an environment, an entry and an installation of a stdio server."""
+    async def environment(self, **egress: Any) -> None:
+        """Make the environment of this platform, or change its egress rules."""
         # No node takes these pods, whether there is one or not: what they would go through is the node's tests' business.
         nowhere = {"nodeSelector": {"wharfinger.dev/test": "nowhere"}}
-        await self.apply(ENVIRONMENT, f"env-{self.mark}", {"title": "X", "podDefaults": nowhere, "egress": {"mode": "DenyAll"}})
+        await self.apply(ENVIRONMENT, f"env-{self.mark}", {"title": "X", "podDefaults": nowhere, "egress": {"mode": "DenyAll", **egress}})
+
+    async def install(self, name: str = "time", **egress: Any) -> None:
+        """Make an environment with these egress rules, an entry and an installation of a stdio server."""
+        await self.environment(**egress)
         hosted = {"command": ["mcp-server-time"], "transport": "Stdio"}
         await self.apply(
             REGISTRY_ENTRY,

@@ -38,6 +38,7 @@ images:
 {{- with .Values.servers.podDefaults }}
 servers: {podDefaults: {{ toJson . }}}
 {{- end }}
+dns: {{ toJson .Values.dns }}
 {{- with .Values.teams }}
 teams:
 {{- range . }}

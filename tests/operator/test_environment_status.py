@@ -1,0 +1,81 @@
+"""What an environment says about its egress: who enforces it, and how exactly."""
+
+from typing import Any
+
+import pytest
+
+from manifest_world import NOW, SETTINGS
+from wharfinger_crds import conditions as c
+from wharfinger_crds.environment import Environment, EnvironmentStatus
+from wharfinger_crds.presets import presets
+from wharfinger_operator.plan.environment import environment_status
+from wharfinger_operator.world import EnvironmentWorld, PolicyKind
+
+SERVED = {"CiliumNetworkPolicy": PolicyKind()}
+
+
+def status(kinds: dict[str, PolicyKind] | None = None, **egress: Any) -> EnvironmentStatus:
+    spec = {"title": "X", "egress": {"mode": "Restricted", **egress}}
+    environment = Environment.parse({"metadata": {"name": "prod", "generation": 3}, "spec": spec})
+    return environment_status(EnvironmentWorld(environment, (), (), SETTINGS, kinds or {}), NOW)
+
+
+def said(found: EnvironmentStatus, kind: str) -> tuple[str, str]:
+    condition = found.condition(kind)
+    assert condition is not None
+    return (condition.status, condition.reason)
+
+
+@pytest.mark.requirement("ENV-5")
+@pytest.mark.parametrize(
+    ("provider", "name", "source", "resolved", "domains"),
+    [
+        ("Auto", "NetworkPolicy", "Detected", ("True", "Succeeded"), ("False", "NoFQDNProvider")),
+        ("NetworkPolicy", "NetworkPolicy", "Override", ("True", "Succeeded"), ("False", "NoFQDNProvider")),
+        ("Cilium", "Cilium", "Override", ("True", "Succeeded"), ("Unknown", "AwaitingProvider")),
+        ("AWS", "NetworkPolicy", "Override", ("False", "ProviderMissing"), ("False", "NoFQDNProvider")),
+    ],
+)
+def test_the_provider_and_what_it_means_for_domains_are_said(
+    provider: str, name: str, source: str, resolved: tuple[str, str], domains: tuple[str, str]
+) -> None:
+    found = status(SERVED, provider=provider, domains=[{"name": "a.example"}])
+
+    assert found.provider is not None
+    assert (found.provider.name, found.provider.source) == (name, source)
+    assert said(found, c.PROVIDER_RESOLVED) == resolved
+    assert said(found, c.DOMAIN_RULES_ENFORCED) == domains
+    assert said(found, c.READY)[0] == resolved[0]
+    assert said(found, c.EGRESS_ENFORCED) == ("Unknown", "NotProven")
+
+
+@pytest.mark.requirement("ENV-5")
+def test_a_missing_provider_is_said_with_what_to_install() -> None:
+    missing, strange = (
+        status(provider="Cilium"),
+        status({"CiliumNetworkPolicy": PolicyKind("there is something strange")}, provider="Cilium"),
+    )
+
+    assert "serves no CiliumNetworkPolicy: install Cilium; until then domains stay shut" in str(missing.condition(c.READY))
+    assert "but there is something strange: install Cilium" in str(strange.condition(c.PROVIDER_RESOLVED))
+    assert missing.condition(c.RECONCILING) is not None
+
+
+@pytest.mark.requirement("ENV-3")
+def test_expanded_domains_and_the_version_of_presets_are_said() -> None:
+    found = status(presets=["linear", "openai"], domains=[{"name": "api.openai.com"}, {"name": "a.example"}])
+
+    assert (found.domains, found.preset_version) == (4, presets().version)
+    assert (status().domains, status().preset_version) == (0, None)
+    assert said(status(), c.DOMAINS_EXACT) == ("True", "NotNeeded")
+    assert said(status(), c.DOMAIN_RULES_ENFORCED) == ("True", "NotNeeded")
+
+
+@pytest.mark.requirement("ENV-3")
+@pytest.mark.parametrize("egress", [{"presets": ["nothing"]}, {"domains": [{"name": "☃.example"}]}, {"cidrs": [{"cidr": "x"}]}])
+def test_rules_that_mean_nothing_are_not_accepted_and_say_nothing_else(egress: dict[str, Any]) -> None:
+    found = status(SERVED, provider="Cilium", **egress)
+
+    assert said(found, c.ACCEPTED) == ("False", "Invalid")
+    assert said(found, c.STALLED)[0] == "True"
+    assert found.condition(c.DOMAINS_EXACT) is None
