@@ -56,7 +56,6 @@ CONFIG_MAP_MISSING: Final = "ConfigMapMissing"
 PULL_SECRET_INVALID: Final = "PullSecretInvalid"  # noqa: S105 - a reason
 IMAGE_UNREADABLE: Final = "ImageUnreadable"
 SECRET_IN_PLAIN_SIGHT: Final = "SecretInPlainSight"  # noqa: S105 - a reason
-NOT_PROVEN: Final = "NotProven"
 NOT_NEEDED: Final = "NotNeeded"
 NO_FQDN_PROVIDER: Final = "NoFQDNProvider"
 AWAITING_PROVIDER: Final = "AwaitingProvider"

@@ -25,7 +25,15 @@ from wharfinger_cluster.resource import (
     Object,
     Scope,
 )
-from wharfinger_operator.cluster_facts import CONFIG_KEYS, DAEMON_SETS_READ, NODES_READ, ClusterFacts, DaemonSetFact, PolicyKind, config_read
+from wharfinger_operator.cluster_facts import (
+    CONFIG_KEYS,
+    DAEMON_SETS_READ,
+    NODES_READ,
+    ClusterFacts,
+    DaemonSetFact,
+    PolicyKind,
+    config_read,
+)
 from wharfinger_operator.cluster_reading import config_values, daemon_set_fact, node_addresses, node_sort
 from wharfinger_operator.plan.cluster_ranges import cluster_ranges, public_blocks, steady_ranges
 
@@ -61,7 +69,9 @@ class ClusterCopies:
         here = Scope("default", fields="metadata.name=kubernetes")
         self._nodes = informer(NODE, transform=_node)
         self._daemon_sets = informer(DAEMON_SET, Scope("kube-system"), transform=_daemon_set)
-        self._config = {n: informer(CONFIG_MAP, Scope("kube-system", fields=f"metadata.name={n}"), transform=_config_map) for n in CONFIG_KEYS}
+        self._config = {
+            n: informer(CONFIG_MAP, Scope("kube-system", fields=f"metadata.name={n}"), transform=_config_map) for n in CONFIG_KEYS
+        }
         # By name: that is all the operator has a right to, and definitions are large.
         self._node_classes = informer(CUSTOM_RESOURCE_DEFINITION, Scope(fields=f"metadata.name={_NODE_CLASSES}"), transform=_bare)
         self._services = (

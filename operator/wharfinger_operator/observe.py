@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wharfinger_cluster.resource import Object
@@ -16,7 +16,7 @@ from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_E
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings
 from wharfinger_crds.token import Token
-from wharfinger_operator.cluster_facts import ClusterFacts
+from wharfinger_operator.cluster_copies import ClusterCopies
 from wharfinger_operator.copies import Copies
 from wharfinger_operator.diff import key_of
 from wharfinger_operator.own_objects import OwnObjects
@@ -43,18 +43,17 @@ class Observer:
 
     own: OwnObjects
     copies: Copies
+    seen: ClusterCopies
     settings: Settings
     """Replaced when the platform settings change."""
     root_key: bytes = field(repr=False)
-    cluster: Callable[[], ClusterFacts]
-    """What is known of the cluster."""
 
     def installation(self, namespace: str, name: str, discovery: Discovery | None, symptom: PodFact | None) -> InstallationWorld:
         """Return the world of an installation, also of one that is gone."""
         installation: Installation | None = self.own.get(INSTALLATION, name, namespace)
         entry: RegistryEntry | None = self.own.get(REGISTRY_ENTRY, installation.spec.entry_ref.name) if installation else None
         behind = entry.metadata.name if entry and is_behind(entry, installation) else None
-        tenant, cluster = self.copies.namespace(namespace), self.cluster()
+        tenant, cluster = self.copies.namespace(namespace), self.seen.facts
         return InstallationWorld(
             namespace=namespace,
             name=name,
@@ -69,6 +68,7 @@ class Observer:
             root_key=self.root_key,
             dns=dns_peer(self.copies.dns(), self.settings.dns),
             cluster=cluster,
+            cluster_ranges=self.seen.ranges,
             # A kind that cannot be used is left alone, too: half of its objects may have been seen.
             owned=tuple(o for o in self.copies.children(namespace, name) if not cluster.is_unusable(o["kind"])),
             strangers=frozenset(key_of(stranger) for stranger in self.copies.strangers(namespace, name)),
@@ -91,7 +91,10 @@ class Observer:
         defaults = tuple(sorted(e.metadata.name for e in self._environments() if e.spec.default))
         if environment is None:
             return None
-        return EnvironmentWorld(environment, defaults, self.own.index.of_environment(name), self.settings, self.cluster())
+        dns = dns_peer(self.copies.dns(), self.settings.dns)
+        return EnvironmentWorld(
+            environment, defaults, self.own.index.of_environment(name), self.settings, self.seen.facts, self.seen.ranges, dns
+        )
 
     def gateway(self, namespace: str, name: str) -> GatewayWorld | None:
         """Return the world of a gateway; None where it is gone."""

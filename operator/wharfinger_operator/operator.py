@@ -24,6 +24,7 @@ from wharfinger_crds.token import Token
 from wharfinger_operator import triggers
 from wharfinger_operator.ask_bridge import BridgeAsker
 from wharfinger_operator.ask_server import ServerAsker
+from wharfinger_operator.cluster_copies import ClusterCopies
 from wharfinger_operator.configuration import Configuration
 from wharfinger_operator.copies import Copies
 from wharfinger_operator.discover import Discoverer
@@ -62,8 +63,9 @@ class Operator:
         scopes = {**dict.fromkeys(RECONCILED, Scope()), TOKEN: Scope(settings.namespaces.system)}
         self._own = OwnObjects(cluster, scopes, self._own_changed)
         self._copies = Copies(cluster, settings.namespaces, self._copy_changed, self._child_changed, self._settings_changed)
-        self._kinds = PolicyKinds(cluster, self._copies, self._everything)
-        self._observer = Observer(self._own, self._copies, settings, b"", self._kinds.state)
+        self._kinds = PolicyKinds(cluster, self._copies, self._kinds_changed)
+        self._seen = ClusterCopies(cluster, self._kinds.state, self._cluster_changed)
+        self._observer = Observer(self._own, self._copies, self._seen, settings, b"")
         self._asker = ServerAsker(version("wharfinger"))
         self._discoverer = Discoverer(self._asker.ask, self._look_again, Listeners(self._asker.listen))
         self._recorder = EventRecorder(cluster, f"{names.GROUP}/operator", configuration.identity)
@@ -85,9 +87,11 @@ class Operator:
             await _patiently(self._own.load)
             await self._copies.synced()
             background.append(asyncio.create_task(self._kinds.run()))
+            background.append(asyncio.create_task(self._seen.run()))
             await self._kinds.settled()
+            await self._seen.settled()
             background += [asyncio.create_task(self._own.keep()), asyncio.create_task(self._recorder.run())]
-            self._telemetry.watch(self.queue, lambda: (*self._copies.informers, *self._kinds.informers))
+            self._telemetry.watch(self.queue, lambda: (*self._copies.informers, *self._kinds.informers, *self._seen.informers))
             self.queue.add(SWEEP)
             work = asyncio.create_task(self.queue.run(self._work, self._configuration.workers))
             background.append(asyncio.create_task(self._follow()))
@@ -140,7 +144,9 @@ class Operator:
         elif kind is REGISTRY_ENTRY and triggers.is_other_spec(old, new):
             self._add(triggers.of_entry(key[1], self._own.index.of_entry(key[1]), self._observer.gateways()))
         elif kind is ENVIRONMENT and triggers.is_other_spec(old, new):
-            self._add(triggers.of_environments((name for _, name in self._own.all(ENVIRONMENT)), self._observer.installations()))
+            self._cluster_changed()
+        elif kind is ENVIRONMENT and triggers.is_other_verdict(old, new):
+            self._add(triggers.all_of(INSTALLATION, self._own.index.of_environment(key[1])))
         elif kind is TOKEN and not ours:
             for token_hash in {found.spec.token_hash for found in (old, new) if isinstance(found, Token)}:
                 self._add(triggers.of_token(token_hash, self._own.all(TOKEN).values()))
@@ -171,6 +177,13 @@ class Operator:
         if namespace == self._observer.settings.namespaces.catalog:
             for entry in triggers.entries_naming(kind, name, self._own.all(REGISTRY_ENTRY).values()):
                 self._add(triggers.all_of(INSTALLATION, index.of_entry(entry)))
+
+    def _kinds_changed(self) -> None:
+        self._seen.look()
+
+    def _cluster_changed(self) -> None:
+        """Let everything be looked at that has to do with egress rules: the rules, who enforces them, or what they must not open."""
+        self._add(triggers.of_environments((name for _, name in self._own.all(ENVIRONMENT)), self._observer.installations()))
 
     def _everything(self) -> None:
         for kind in RECONCILED:

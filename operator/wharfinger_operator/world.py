@@ -192,6 +192,9 @@ class EnvironmentWorld:
     settings: Settings
     cluster: ClusterFacts = NOTHING_KNOWN
     cluster_ranges: tuple[str, ...] = ()
+    dns: DnsPeer = DnsPeer()
+    probe: c.Finding | None = None
+    """EgressEnforced as the probe has found it since this program started."""
 
 
 @dataclass(frozen=True)

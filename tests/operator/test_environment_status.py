@@ -8,8 +8,9 @@ from manifest_world import NOW, SETTINGS
 from wharfinger_crds import conditions as c
 from wharfinger_crds.environment import Environment, EnvironmentStatus
 from wharfinger_crds.presets import presets
+from wharfinger_operator.cluster_facts import ClusterFacts, PolicyKind
 from wharfinger_operator.plan.environment import environment_status
-from wharfinger_operator.world import EnvironmentWorld, PolicyKind
+from wharfinger_operator.world import EnvironmentWorld
 
 SERVED = {"CiliumNetworkPolicy": PolicyKind()}
 
@@ -17,7 +18,7 @@ SERVED = {"CiliumNetworkPolicy": PolicyKind()}
 def status(kinds: dict[str, PolicyKind] | None = None, **egress: Any) -> EnvironmentStatus:
     spec = {"title": "X", "egress": {"mode": "Restricted", **egress}}
     environment = Environment.parse({"metadata": {"name": "prod", "generation": 3}, "spec": spec})
-    return environment_status(EnvironmentWorld(environment, (), (), SETTINGS, kinds or {}), NOW)
+    return environment_status(EnvironmentWorld(environment, (), (), SETTINGS, ClusterFacts(policy_kinds=kinds or {})), NOW)
 
 
 def said(found: EnvironmentStatus, kind: str) -> tuple[str, str]:
@@ -46,7 +47,7 @@ def test_the_provider_and_what_it_means_for_domains_are_said(
     assert said(found, c.PROVIDER_RESOLVED) == resolved
     assert said(found, c.DOMAIN_RULES_ENFORCED) == domains
     assert said(found, c.READY)[0] == resolved[0]
-    assert said(found, c.EGRESS_ENFORCED) == ("Unknown", "NotProven")
+    assert said(found, c.EGRESS_ENFORCED) == ("Unknown", "NoEvidence")
 
 
 @pytest.mark.requirement("ENV-5")

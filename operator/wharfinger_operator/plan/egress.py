@@ -80,11 +80,5 @@ def provider_of(spec: EnvironmentSpec, cluster: ClusterFacts) -> Provider:
 
 def egress_problem(egress: Egress) -> c.Finding | None:
     """Return why the rules cannot be translated (Accepted=False), or None."""
-    unbuilt = [
-        *(["spec.egress.enforcement: Require"] if egress.enforcement == "Require" else []),
-        *(["spec.egress.probe: On"] if egress.probe == "On" else []),
-    ]
-    if unbuilt:
-        return c.false(c.ACCEPTED, c.NOT_IMPLEMENTED, f"not implemented in this version: {'; '.join(unbuilt)}")
     rules = egress_rules(egress)
     return rules if isinstance(rules, c.Finding) else None

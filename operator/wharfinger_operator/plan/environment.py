@@ -7,6 +7,7 @@ from wharfinger_crds.egress_rules import egress_rules
 from wharfinger_crds.environment import EnvironmentStatus, ProviderStatus
 from wharfinger_crds.presets import presets
 from wharfinger_operator.plan.egress import provider_of
+from wharfinger_operator.plan.enforcement import domains_enforced, egress_enforced
 from wharfinger_operator.plan.installation_checks import environment_problem, server_namespace
 from wharfinger_operator.plan.used_by import used_by
 from wharfinger_operator.world import EnvironmentWorld
@@ -25,16 +26,15 @@ def environment_status(world: EnvironmentWorld, now: str) -> EnvironmentStatus:
     meta, egress = world.environment.metadata, world.environment.spec.egress
     provider = provider_of(world.environment.spec, world.cluster)
     rules = egress_rules(egress, world.cluster_ranges)
-    enforced = c.unknown(
-        c.EGRESS_ENFORCED, c.NOT_PROVEN, "policies are written; whether the cluster's network enforces them has not been tested"
-    )
-    domains = () if isinstance(rules, c.Finding) else (provider.domains_enforced(rules), provider.domains_exact(rules))
+    enforced = egress_enforced(world, provider)
+    domains = () if isinstance(rules, c.Finding) else (domains_enforced(world, provider, rules), provider.domains_exact(rules))
     ready, *rest = c.summary((_accepted(world), provider.resolved))
     return EnvironmentStatus(
         observed_generation=meta.generation,
         conditions=c.merged(world.environment.status.conditions, (ready, *rest[:2], enforced, *domains, *rest[2:]), meta.generation, now),
         namespace=server_namespace(world.environment, world.settings),
         provider=ProviderStatus(name=provider.name, source=provider.found.source, evidence=provider.found.evidence),
+        dns_addresses=world.dns.blocks,
         installations=len(world.installations),
         used_by=used_by(world.installations),
         domains=0 if isinstance(rules, c.Finding) else len(rules.domains),

@@ -40,5 +40,7 @@ def gke(facts: ClusterFacts) -> ProviderResolution | None:
         why = "rules for domains are off: gcloud container clusters update --enable-fqdn-network-policy"
         return base((*seen, kind.problem), shut(c.FQDN_FEATURE_DISABLED, why))
     return provider(
-        "GKE", (*seen, f"the cluster serves {KIND}"), awaiting("GKE reports nothing about its FQDN policies, so that nothing can show it")
+        "GKE",
+        (*seen, f"the cluster serves {KIND}"),
+        awaiting("GKE reports nothing about its FQDN policies, so that nothing can show it: servers that require it wait for ever"),
     )
