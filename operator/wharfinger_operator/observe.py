@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wharfinger_cluster.resource import Object
+from wharfinger_crds.conditions import Finding
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.gateway import Gateway
 from wharfinger_crds.grants import NamespaceGrants, grants_of
@@ -85,15 +86,15 @@ class Observer:
         entry: RegistryEntry | None = self.own.get(REGISTRY_ENTRY, name)
         return EntryWorld(entry, self.own.index.of_entry(name), self.copies.stored()) if entry else None
 
-    def environment(self, name: str) -> EnvironmentWorld | None:
-        """Return the world of an environment; None where it is gone."""
+    def environment(self, name: str, probe: Finding | None) -> EnvironmentWorld | None:
+        """Return the world of an environment and what its probe has shown; None where it is gone."""
         environment: Environment | None = self.own.get(ENVIRONMENT, name)
         defaults = tuple(sorted(e.metadata.name for e in self._environments() if e.spec.default))
         if environment is None:
             return None
         dns = dns_peer(self.copies.dns(), self.settings.dns)
         return EnvironmentWorld(
-            environment, defaults, self.own.index.of_environment(name), self.settings, self.seen.facts, self.seen.ranges, dns
+            environment, defaults, self.own.index.of_environment(name), self.settings, self.seen.facts, self.seen.ranges, dns, probe
         )
 
     def gateway(self, namespace: str, name: str) -> GatewayWorld | None:

@@ -35,6 +35,7 @@ from wharfinger_operator.observe import Observer
 from wharfinger_operator.own_objects import ObjectKey, OwnObjects
 from wharfinger_operator.plan.identity import InstallationKey
 from wharfinger_operator.policy_kinds import PolicyKinds
+from wharfinger_operator.probe import Prober
 from wharfinger_operator.reconcile import Reconciler
 from wharfinger_operator.root_key import ensure_root_key
 from wharfinger_operator.shell import run_kopf, shell
@@ -72,8 +73,9 @@ class Operator:
         self._bridges = BridgeAsker(cluster, self._look_again)
         self._registries = ImageRegistries()
         self._images = ImageLookup(self._registries.entry_point, self._look_again)
+        self._prober = Prober(cluster, lambda name: self.queue.add(triggers.key(ENVIRONMENT, "", name)))
         self._reconciler = Reconciler(
-            cluster, self._observer, self._discoverer, self._bridges, self._images, self._recorder, self.queue.add
+            cluster, self._observer, self._discoverer, self._bridges, self._images, self._prober, self._recorder, self.queue.add
         )
 
     async def run(self) -> None:
@@ -107,6 +109,7 @@ class Operator:
             await asyncio.gather(*background, return_exceptions=True)
             await self._discoverer.close()
             await self._bridges.close()
+            await self._prober.close()
             await self._asker.close()
             await self._images.close()
             await self._registries.close()

@@ -98,15 +98,20 @@ def _with_reason(installations: Iterable[Installation], reason: str) -> list[str
 
 
 def _probed(world: EnvironmentWorld, provider: Provider) -> c.Finding | None:
-    """Return the newest verdict of the probe, be it of the time before this program started."""
-    meta, status = world.environment.metadata, world.environment.status
     if world.environment.spec.egress.probe == "Off":
         return None
-    if world.probe is not None:
-        return world.probe
+    return world.probe or probed_before(world, provider)
+
+
+def probed_before(world: EnvironmentWorld, provider: Provider) -> c.Finding | None:
+    """Return the verdict of the probe in the status, if it is about the environment as it is."""
+    meta, status = world.environment.metadata, world.environment.status
     before = status.condition(c.EGRESS_ENFORCED)
-    same = status.provider is not None and status.provider.name == provider.name and status.observed_generation == meta.generation
-    return c.Finding(before.type, before.status, before.reason, before.message) if before and same and before.reason in PROBED else None
+    if before is None or before.reason not in PROBED or status.observed_generation != meta.generation:
+        return None
+    if status.provider is None or status.provider.name != provider.name:
+        return None
+    return c.Finding(before.type, before.status, before.reason, before.message)
 
 
 def inherited(environment: Environment, own: c.Finding) -> c.Finding:

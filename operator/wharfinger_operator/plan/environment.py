@@ -7,8 +7,9 @@ from wharfinger_crds.egress_rules import egress_rules
 from wharfinger_crds.environment import EnvironmentStatus, ProviderStatus
 from wharfinger_crds.presets import presets
 from wharfinger_operator.plan.egress import provider_of
-from wharfinger_operator.plan.enforcement import domains_enforced, egress_enforced
+from wharfinger_operator.plan.enforcement import domains_enforced, egress_enforced, probed_before
 from wharfinger_operator.plan.installation_checks import environment_problem, server_namespace
+from wharfinger_operator.plan.probe import ProbeQuestion
 from wharfinger_operator.plan.used_by import used_by
 from wharfinger_operator.world import EnvironmentWorld
 
@@ -40,3 +41,24 @@ def environment_status(world: EnvironmentWorld, now: str) -> EnvironmentStatus:
         domains=0 if isinstance(rules, c.Finding) else len(rules.domains),
         preset_version=presets().version if egress.presets else None,
     )
+
+
+def probe_question(world: EnvironmentWorld) -> ProbeQuestion | None:
+    """Return what is to be probed; None where nothing is."""
+    meta, spec = world.environment.metadata, world.environment.spec
+    if spec.egress.probe == "Off" or meta.deletion_timestamp or _accepted(world).status != "True":
+        return None
+    return ProbeQuestion(
+        environment=meta.name,
+        uid=meta.uid,
+        generation=meta.generation,
+        namespace=server_namespace(world.environment, world.settings),
+        provider=provider_of(spec, world.cluster).name,
+        image=world.settings.images.base,
+        pod_defaults=(world.settings.servers.pod_defaults, spec.pod_defaults),
+    )
+
+
+def probe_known(world: EnvironmentWorld) -> bool:
+    """Tell whether the status holds a verdict of the probe about the environment as it is."""
+    return probed_before(world, provider_of(world.environment.spec, world.cluster)) is not None
