@@ -25,15 +25,7 @@ _LABEL = r"[a-zA-Z0-9\x{80}-\x{10FFFF}]([-a-zA-Z0-9\x{80}-\x{10FFFF}]{0,61}[a-zA
 class Port(Model):
     """A port, or a range of ports."""
 
-    model_config = ConfigDict(
-        json_schema_extra=validations(
-            (
-                "!has(self.endPort) || self.endPort >= self.port",
-                "endPort is below port",
-                "'endPort ' + string(self.endPort) + ' is below port ' + string(self.port)",
-            )
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=validations(("!has(self.endPort) || self.endPort >= self.port", "endPort is below port")))
     port: int = Field(ge=1, le=65535)
     end_port: int | None = Field(default=None, ge=1, le=65535)
     protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
