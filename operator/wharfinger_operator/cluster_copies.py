@@ -125,6 +125,8 @@ class ClusterCopies:
             self.look()
 
     def _changed(self, _: ChangeType, old: Object | None, new: Object | None) -> None:
+        if new is not None and isinstance(fact := new["found"], DaemonSetFact) and fact.ready:
+            self._ready_at[new["metadata"]["name"]] = asyncio.get_running_loop().time()
         if old is not None and new is not None and old["found"] == new["found"]:
             return
         if self._pending is None:
@@ -142,10 +144,7 @@ class ClusterCopies:
         )
 
     def _patient(self, name: str, fact: DaemonSetFact) -> DaemonSetFact:
-        now = asyncio.get_running_loop().time()
-        if fact.ready:
-            self._ready_at[name] = now
-        recently = now - self._ready_at.get(name, float("-inf")) < PATIENCE
+        recently = asyncio.get_running_loop().time() - self._ready_at.get(name, float("-inf")) < PATIENCE
         return DaemonSetFact(fact.ready or recently, fact.marks)
 
     def _steady(self) -> tuple[str, ...]:
