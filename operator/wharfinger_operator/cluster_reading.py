@@ -31,7 +31,7 @@ def node_sort(node: Mapping[str, Any]) -> NodeSort:
 def node_addresses(node: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the addresses of a Node and the blocks of its pods."""
     spec = node.get("spec", {})
-    listed = node.get("status", {}).get("addresses") or ()
+    listed = (node.get("status") or {}).get("addresses") or ()
     own = [a["address"] for a in listed if a.get("type") in {"InternalIP", "ExternalIP"} and a.get("address")]
     return (*own, *(spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])))
 
@@ -42,7 +42,7 @@ def daemon_set_fact(daemon_set: Mapping[str, Any]) -> DaemonSetFact | None:
     if name not in DAEMON_SETS:
         return None
     found = frozenset(_words(daemon_set)) & MARKS.get(name, frozenset())
-    return DaemonSetFact(daemon_set.get("status", {}).get("numberReady", 0) > 0, found)
+    return DaemonSetFact((daemon_set.get("status") or {}).get("numberReady", 0) > 0, found)
 
 
 def config_values(config_map: Mapping[str, Any]) -> Mapping[str, str]:
@@ -55,12 +55,13 @@ def config_values(config_map: Mapping[str, Any]) -> Mapping[str, str]:
 def _words(daemon_set: Mapping[str, Any]) -> Iterator[str]:
     for container in daemon_set.get("spec", {}).get("template", {}).get("spec", {}).get("containers", ()):
         yield container["name"]
-        yield from map(str, (*container.get("command", ()), *container.get("args", ())))
+        yield from map(str, (*(container.get("command") or ()), *(container.get("args") or ())))
 
 
 def policy_kind(definition: Mapping[str, Any], resource: Resource) -> PolicyKind:
     """Return what a CustomResourceDefinition says about the kind of policy that has its name."""
-    conditions = {c["type"]: c["status"] for c in definition.get("status", {}).get("conditions", ())}
+    # Of a definition that was just made they are null.
+    conditions = {c["type"]: c["status"] for c in (definition.get("status") or {}).get("conditions") or ()}
     if definition["metadata"].get("deletionTimestamp") or conditions.get("Established") != "True":
         return PolicyKind(f"the cluster does not serve {resource} yet, or not any more")
     version = next((v for v in definition["spec"]["versions"] if v["name"] == resource.version and v["served"]), None)

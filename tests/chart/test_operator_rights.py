@@ -21,6 +21,7 @@ from faulty_proxy import FaultyProxy
 from impersonation import Impersonation
 from operator_platform import Platform, until
 from operator_process import Namespaces, platform_namespaces
+from provider_crds import CILIUM, KIND_OF, served
 from rights import Right, asked, granted
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.connection import Login
@@ -45,7 +46,7 @@ AHEAD = frozenset({
     "create subjectaccessreviews.authorization.k8s.io in the cluster",
     # Asked before a write only while a copy cannot be kept true: tests/operator/api/test_faults.py.
     *(f"get {resource} in servers" for resource in
-      ("deployments.apps", "networkpolicies.networking.k8s.io", "secrets", "serviceaccounts", "services")),
+      ("deployments.apps", "networkpolicies.networking.k8s.io", "secrets", "serviceaccounts", "services", *map(str, KIND_OF.values()))),
 })  # fmt: skip
 """Granted, and not used here."""
 
@@ -128,6 +129,7 @@ async def work_through(platform: Platform, server: str) -> None:
         await until(lambda: is_ready(platform, "remote"))
         await until(lambda: has_children(platform, 6))
         await tamper(platform)
+        await through_all_providers(platform)
         await cluster.patch(SECRET, "token", {"stringData": {"token": "planted-two"}}, spaces.tenant)
         for name in ("time", "remote"):
             await cluster.delete(kind_resource(INSTALLATION), name, spaces.tenant)
@@ -153,11 +155,30 @@ async def tamper(platform: Platform) -> None:
         await until(lambda r=resource, n=name, ns=namespace, v=version: is_another(platform.cluster, r, n, ns, v))  # type: ignore[misc]
 
 
+async def through_all_providers(platform: Platform) -> None:
+    """Let each provider enforce, add something to its policy and wait until it is gone, and let the next one take over."""
+    name = names.egress_policy_name(platform.spaces.tenant, "time")
+    for provider, resource in KIND_OF.items():
+        selector = "endpointSelector" if provider == "Cilium" else "podSelector"
+        await platform.environment(mode="Restricted", domains=[{"name": "api.example"}], provider=provider)
+        await until(lambda r=resource: is_there(platform, r, name))  # type: ignore[misc]
+        addition = {"spec": {selector: {"matchLabels": {"more": "x"}}}}
+        version = (await platform.cluster.patch(resource, name, addition, platform.spaces.servers))["metadata"]["resourceVersion"]
+        await until(lambda r=resource, v=version: is_another(platform.cluster, r, name, platform.spaces.servers, v))  # type: ignore[misc]
+    await platform.environment()
+    for resource in KIND_OF.values():
+        await until(lambda r=resource: is_gone(platform.cluster, r, name, platform.spaces.servers))  # type: ignore[misc]
+
+
+async def is_there(platform: Platform, resource: Resource, name: str) -> bool:
+    return not await is_gone(platform.cluster, resource, name, platform.spaces.servers)
+
+
 async def is_another(cluster: Cluster, resource: Resource, name: str, namespace: str, version: str) -> bool:
     found = await cluster.get(resource, name, namespace)
     parts = json.dumps({key: found.get(key) for key in ("spec", "data")})
     return found["metadata"]["resourceVersion"] != version and not any(
-        word in parts for word in ("hostNetwork", "publishNotReadyAddresses", '"egress"', '"more"')
+        word in parts for word in ("hostNetwork", "publishNotReadyAddresses", '"egress": [{}]', '"more"')
     )
 
 
@@ -206,7 +227,8 @@ async def requests(operators: list[Object], spaces: Namespaces, admin: Login, cl
     async with proxy_for(admin, spaces.system) as (proxy, kubeconfig):
         platform = Platform(cluster, spaces, str(kubeconfig), kubeconfig.with_name("operator.log"), mark)
         try:
-            await work_through(platform, server)
+            async with served(cluster, CILIUM[-1]), served(cluster, "aws"), served(cluster, "gke"):
+                await work_through(platform, server)
         except TimeoutError:
             refused = [one for one in proxy.answered if one[2] == 403]
             pytest.fail(f"the operator did not come through; refused: {refused}\n{platform.log.read_text()[-4000:]}")

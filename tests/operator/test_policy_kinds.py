@@ -33,6 +33,7 @@ def test_another_project_s_kind_of_the_same_name_is_not_taken_for_it() -> None:
     ("change", "words"),
     [
         ({"status": {}}, "does not serve"),
+        ({"status": {"conditions": None}}, "does not serve"),
         ({"metadata": {"name": "x", "deletionTimestamp": "2026-01-01T00:00:00Z"}}, "does not serve"),
         ({"spec": {"versions": []}}, "have no version v1alpha1"),
         ({"spec": {"versions": [{"name": "v1alpha1", "served": False}]}}, "have no version v1alpha1"),

@@ -23,7 +23,7 @@ class _Maker:
     """A provider."""
 
     policies: Callable[[Fence], tuple[dict[str, Any], ...]]
-    """In the order in which they are applied: what opens comes before the base layer closes."""
+    """In the order in which they are applied."""
     domains_exact: Callable[[EgressRules], c.Finding]
     kind: str = ""
     """The kind of policy that it brings."""

@@ -23,11 +23,11 @@ PIECES: Final = 32
 
 
 def aws(fence: Fence) -> tuple[Manifest, ...]:
-    """Return the policies: of domains, and the base layer."""
+    """Return the policies: the base layer, and of domains."""
     numeric = tuple((protocol, port) for protocol, port in fence.dns.pod_ports if isinstance(port, int))
     fence = replace(fence, dns=replace(fence.dns, pod_ports=numeric))
     base = base_layer(fence, [*dns_rules(fence), *service_rules(fence.rules), *block_rules(_apart(fence.rules.blocks))])
-    return (_domains(fence), base) if fence.rules.domains else (base,)
+    return (base, _domains(fence)) if fence.rules.domains else (base,)
 
 
 def domains_exact(rules: EgressRules) -> c.Finding:

@@ -24,7 +24,7 @@ PORTS: Final = 40
 
 
 def cilium(fence: Fence) -> tuple[Manifest, ...]:
-    """Return the policies: of everything that goes out, and the base layer, which is closed."""
+    """Return the policies: of everything that goes out, and then the base layer, which may have been open until now."""
     rules, identity = fence.rules, fence.identity
     egress = [*_dns(fence), *_services(rules), *_blocks(rules), *_domains(rules)]
     policy = identity.child(

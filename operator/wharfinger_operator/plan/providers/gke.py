@@ -20,7 +20,7 @@ ADDRESSES: Final = 50
 
 
 def gke(fence: Fence) -> tuple[Manifest, ...]:
-    """Return the policies: of domains, and the base layer."""
+    """Return the policies: the base layer, and of domains."""
     egress = [
         {"matches": [_match(name) for name in enumerated(d.name for d in found)], "ports": spoken}
         for ports, found in by_ports(fence.rules.domains)
@@ -31,7 +31,7 @@ def gke(fence: Fence) -> tuple[Manifest, ...]:
         "networking.gke.io/v1alpha1", "FQDNNetworkPolicy", names.egress_policy_name(identity.namespace, identity.name),
         spec={"podSelector": {"matchLabels": identity.selector}, "egress": egress},
     )  # fmt: skip
-    return (policy, *network_policy(fence)) if egress else network_policy(fence)
+    return (*network_policy(fence), policy) if egress else network_policy(fence)
 
 
 def domains_exact(rules: EgressRules) -> c.Finding:
