@@ -85,13 +85,13 @@ class Operator:
         """
         self._observer.root_key = await _patiently(lambda: ensure_root_key(self._cluster, self._observer.settings.namespaces.system))
         background = [asyncio.create_task(informer.run()) for informer in self._copies.informers]
+        background += [asyncio.create_task(self._kinds.run()), asyncio.create_task(self._seen.run())]
         try:
-            await _patiently(self._own.load)
             await self._copies.synced()
-            background.append(asyncio.create_task(self._kinds.run()))
-            background.append(asyncio.create_task(self._seen.run()))
             await self._kinds.settled()
             await self._seen.settled()
+            # Last, since a deletion between this list and the first events is not seen for minutes.
+            await _patiently(self._own.load)
             background += [asyncio.create_task(self._own.keep()), asyncio.create_task(self._recorder.run())]
             self._telemetry.watch(self.queue, lambda: (*self._copies.informers, *self._kinds.informers, *self._seen.informers))
             self.queue.add(SWEEP)
