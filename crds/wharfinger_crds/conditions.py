@@ -59,6 +59,7 @@ SECRET_IN_PLAIN_SIGHT: Final = "SecretInPlainSight"  # noqa: S105 - a reason
 NOT_NEEDED: Final = "NotNeeded"
 NO_FQDN_PROVIDER: Final = "NoFQDNProvider"
 AWAITING_PROVIDER: Final = "AwaitingProvider"
+DNS_UNKNOWN: Final = "DNSUnknown"
 PROVIDER_MISSING: Final = "ProviderMissing"
 DOMAIN_WIDENED: Final = "DomainWidened"
 DOMAIN_DEPTH_LIMITED: Final = "DomainDepthLimited"

@@ -7,6 +7,7 @@ not open. The value is part of the connection between operator and gateway: fiel
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
@@ -116,13 +117,18 @@ def _blocks(egress: Egress, shut: tuple[Network, ...]) -> tuple[AddressBlock, ..
     if egress.mode == "DenyAll":
         return ()
     if egress.mode == "AllowAll":
-        return tuple(_block(world, (*FLOOR, *shut), ()) for world in WORLD)
+        return _internet(shut)
     # A block inside of the floor or of the cluster is meant; a block around parts of them, such as 0.0.0.0/0, is not. Metadata never is.
     found = {
         _block(network(rule.cidr), (*(network(text) for text in rule.except_), *FLOOR, *METADATA, *shut), rule.ports)
         for rule in egress.cidrs
     }
     return tuple(sorted(found, key=lambda b: (_order(network(b.cidr)), b.except_, [_port_order(p) for p in b.ports])))
+
+
+@functools.lru_cache(maxsize=16)
+def _internet(shut: tuple[Network, ...]) -> tuple[AddressBlock, ...]:
+    return tuple(_block(world, (*FLOOR, *shut), ()) for world in WORLD)
 
 
 def _block(block: Network, shut: Iterable[Network], ports: Iterable[Port]) -> AddressBlock:

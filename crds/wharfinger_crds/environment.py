@@ -75,7 +75,7 @@ class DomainRule(Model):
             )
         ),
     ]
-    """A host name; `*.` stands for exactly one label, `**.` for one or more. It opens no private address: those go into cidrs."""
+    """A host name; `*.` stands for exactly one label, `**.` for one or more. Of remote servers it opens no private address: those go into cidrs."""
     ports: Ports = ()
     """Omitted: 443."""
 
@@ -111,6 +111,7 @@ class Egress(Model):
     services: Annotated[tuple[ServiceRule, ...], Field(max_length=32)] = ()
     """Pods of the cluster; in every mode."""
     provider: Literal["Auto", "NetworkPolicy", "Cilium", "AWS", "GKE"] = "Auto"
+    """Whose policies stand around servers beside the NetworkPolicy, which names no domains. Auto: those of the provider that the cluster shows."""
     enforcement: Literal["Report", "Require"] = "Report"
     """Report: the status says what is enforced. Require: no server starts before EgressEnforced is True, and DomainRulesEnforced where domains are
     named; where one becomes False, servers stop."""

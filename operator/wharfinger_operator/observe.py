@@ -29,6 +29,7 @@ from wharfinger_operator.world import (
     Catalog,
     CatalogSecret,
     Discovery,
+    DnsPeer,
     EntryWorld,
     EnvironmentWorld,
     GatewayWorld,
@@ -67,7 +68,7 @@ class Observer:
             secrets=self._secrets(installation) if installation else {},
             catalog=self._catalog(entry) if entry else Catalog(),
             root_key=self.root_key,
-            dns=dns_peer(self.copies.dns(), self.settings.dns),
+            dns=self._dns(),
             cluster=cluster,
             cluster_ranges=self.seen.ranges,
             # A kind that cannot be used is left alone, too: half of its objects may have been seen.
@@ -92,9 +93,15 @@ class Observer:
         defaults = tuple(sorted(e.metadata.name for e in self._environments() if e.spec.default))
         if environment is None:
             return None
-        dns = dns_peer(self.copies.dns(), self.settings.dns)
         return EnvironmentWorld(
-            environment, defaults, self.own.index.of_environment(name), self.settings, self.seen.facts, self.seen.ranges, dns, probe
+            environment=environment,
+            defaults=defaults,
+            installations=self.own.index.of_environment(name),
+            settings=self.settings,
+            cluster=self.seen.facts,
+            cluster_ranges=self.seen.ranges,
+            dns=self._dns(),
+            probe=probe,
         )
 
     def gateway(self, namespace: str, name: str) -> GatewayWorld | None:
@@ -136,6 +143,9 @@ class Observer:
             {name: CatalogSecret(o.get("type", "Opaque"), secret_data(o)) for (kind, name), o in found.items() if o and kind == "Secret"},
             {name: o.get("data", {}) for (kind, name), o in found.items() if o and kind == "ConfigMap"},
         )
+
+    def _dns(self) -> DnsPeer:
+        return dns_peer(self.copies.dns(), self.settings.dns)
 
     def _environments(self) -> tuple[Environment, ...]:
         return tuple(self.own.all(ENVIRONMENT).values())

@@ -10,15 +10,16 @@ from wharfinger_crds.environment import Environment, EnvironmentStatus
 from wharfinger_crds.presets import presets
 from wharfinger_operator.cluster_facts import ClusterFacts, PolicyKind
 from wharfinger_operator.plan.environment import environment_status
-from wharfinger_operator.world import EnvironmentWorld
+from wharfinger_operator.world import DnsPeer, EnvironmentWorld
 
+ADDRESSED = DnsPeer(blocks=("10.96.0.10/32",))
 SERVED = {"CiliumNetworkPolicy": PolicyKind()}
 
 
-def status(kinds: dict[str, PolicyKind] | None = None, **egress: Any) -> EnvironmentStatus:
+def status(kinds: dict[str, PolicyKind] | None = None, dns: DnsPeer = ADDRESSED, **egress: Any) -> EnvironmentStatus:
     spec = {"title": "X", "egress": {"mode": "Restricted", **egress}}
     environment = Environment.parse({"metadata": {"name": "prod", "generation": 3}, "spec": spec})
-    return environment_status(EnvironmentWorld(environment, (), (), SETTINGS, ClusterFacts(policy_kinds=kinds or {})), NOW)
+    return environment_status(EnvironmentWorld(environment, (), (), SETTINGS, ClusterFacts(policy_kinds=kinds or {}), dns=dns), NOW)
 
 
 def said(found: EnvironmentStatus, kind: str) -> tuple[str, str]:
@@ -80,3 +81,20 @@ def test_rules_that_mean_nothing_are_not_accepted_and_say_nothing_else(egress: d
     assert said(found, c.ACCEPTED) == ("False", "Invalid")
     assert said(found, c.STALLED)[0] == "True"
     assert found.condition(c.DOMAINS_EXACT) is None
+
+
+@pytest.mark.requirement("ENV-5")
+@pytest.mark.parametrize(
+    ("provider", "dns", "reason"),
+    [
+        ("NetworkPolicy", DnsPeer(), "Succeeded"),
+        ("NetworkPolicy", DnsPeer(pods=()), "DNSUnknown"),
+        ("AWS", DnsPeer(), "DNSUnknown"),
+        ("AWS", DnsPeer(pods=(), blocks=("172.20.0.10/32",)), "Succeeded"),
+    ],
+)
+def test_servers_that_could_look_up_no_name_are_said(provider: str, dns: DnsPeer, reason: str) -> None:
+    kinds = {"ApplicationNetworkPolicy": PolicyKind()}
+
+    assert said(status(kinds, dns, provider=provider, domains=[{"name": "a.example"}]), c.PROVIDER_RESOLVED)[1] == reason
+    assert said(status(kinds, dns, provider=provider), c.PROVIDER_RESOLVED)[1] == "Succeeded", "nothing is opened, so no name is needed"

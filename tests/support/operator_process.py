@@ -48,6 +48,7 @@ publicUrl: https://mcp.acme.dev
 namespaces: {{system: {spaces.system}, catalog: {spaces.catalog}, servers: [{spaces.servers}], tenants: [{spaces.tenant}]}}
 images: {{base: localhost/wharfinger-server-base:dev, bridge: localhost/wharfinger:dev}}
 teams: [{{name: engineering, members: ["okta:alice"]}}]
+dns: {{addresses: [10.96.0.10]}}
 """
     await cluster.create(
         CONFIG_MAP, {"metadata": {"name": names.SETTINGS_CONFIGMAP, "namespace": spaces.system}, "data": {names.SETTINGS_KEY: settings}}

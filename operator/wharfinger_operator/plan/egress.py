@@ -14,6 +14,7 @@ from wharfinger_operator.plan.detection.order import detect
 from wharfinger_operator.plan.detection.resolution import ProviderResolution
 from wharfinger_operator.plan.providers import aws, cilium, gke, network_policy
 from wharfinger_operator.plan.providers.fence import Fence
+from wharfinger_operator.world import DnsPeer
 
 BASE: Final = "NetworkPolicy"
 
@@ -76,6 +77,16 @@ def provider_of(spec: EnvironmentSpec, cluster: ClusterFacts) -> Provider:
         return Provider(BASE, found, c.false(c.PROVIDER_RESOLVED, c.PROVIDER_MISSING, message))
     said = f"{found.name}, as spec.egress.provider says" if found.source == "Override" else f"{found.name}, as the cluster shows"
     return Provider(found.name, found, c.true(c.PROVIDER_RESOLVED, c.SUCCEEDED, said))
+
+
+def dns_problem(provider: Provider, rules: EgressRules, dns: DnsPeer) -> c.Finding | None:
+    """Return why servers could not look names up (ProviderResolved=False), or None."""
+    if rules.opens_nothing or dns.blocks or (dns.pods and provider.name != "AWS"):
+        return None
+    # On EKS Auto Mode no pods answer; elsewhere on AWS there is the Service, whose address is known.
+    return c.false(
+        c.PROVIDER_RESOLVED, c.DNS_UNKNOWN, "no address answers names, so none is let through: set dns.addresses of the platform settings"
+    )
 
 
 def egress_problem(egress: Egress) -> c.Finding | None:

@@ -6,7 +6,7 @@ from wharfinger_crds import conditions as c
 from wharfinger_crds.egress_rules import egress_rules
 from wharfinger_crds.environment import EnvironmentStatus, ProviderStatus
 from wharfinger_crds.presets import presets
-from wharfinger_operator.plan.egress import provider_of
+from wharfinger_operator.plan.egress import dns_problem, provider_of
 from wharfinger_operator.plan.enforcement import domains_enforced, egress_enforced, probed_before
 from wharfinger_operator.plan.installation_checks import environment_problem, server_namespace
 from wharfinger_operator.plan.probe import ProbeQuestion
@@ -28,8 +28,13 @@ def environment_status(world: EnvironmentWorld, now: str) -> EnvironmentStatus:
     provider = provider_of(world.environment.spec, world.cluster)
     rules = egress_rules(egress, world.cluster_ranges)
     enforced = egress_enforced(world, provider)
-    domains = () if isinstance(rules, c.Finding) else (domains_enforced(world, provider, rules), provider.domains_exact(rules))
-    ready, *rest = c.summary((_accepted(world), provider.resolved))
+    if isinstance(rules, c.Finding):
+        domains: tuple[c.Finding, ...] = ()
+        nameless = None
+    else:
+        domains = (domains_enforced(world, provider, rules), provider.domains_exact(rules))
+        nameless = dns_problem(provider, rules, world.dns)
+    ready, *rest = c.summary((_accepted(world), nameless or provider.resolved))
     return EnvironmentStatus(
         observed_generation=meta.generation,
         conditions=c.merged(world.environment.status.conditions, (ready, *rest[:2], enforced, *domains, *rest[2:]), meta.generation, now),

@@ -7,6 +7,7 @@ namespace share their endpoints; the `except` of one rule shuts for all rules of
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import Final
 
@@ -64,17 +65,18 @@ def _halves(block: AddressBlock) -> list[AddressBlock]:
     return [block.model_copy(update={"cidr": str(half)}) for half in whole.subnets()] if whole.prefixlen < whole.max_prefixlen else [block]
 
 
-def _pieces(block: AddressBlock) -> list[AddressBlock]:
-    """Return a block as blocks without holes; as it is where those would be too many."""
+@functools.lru_cache(maxsize=1024)
+def _pieces(block: AddressBlock) -> tuple[AddressBlock, ...]:
+    """Return a block as blocks without holes; as it is where those would be too many. Kept, since all servers of an environment ask for it."""
     whole, shut = network(block.cidr), [network(hole) for hole in block.except_]
     pieces: list[Network] = [whole]
     for hole in shut:
         if hole.prefixlen - whole.prefixlen > PIECES or len(pieces) > PIECES + len(shut):
-            return [block]
+            return (block,)
         pieces = [piece for each in pieces for piece in _without(each, hole)]
     if len(pieces) > PIECES:
-        return [block]
-    return [AddressBlock(cidr=str(piece), ports=block.ports) for piece in sorted(pieces, key=lambda n: int(n.network_address))]
+        return (block,)
+    return tuple(AddressBlock(cidr=str(piece), ports=block.ports) for piece in sorted(pieces, key=lambda n: int(n.network_address)))
 
 
 def _without(block: Network, hole: Network) -> list[Network]:
