@@ -127,6 +127,8 @@ class ClusterCopies:
     def _changed(self, _: ChangeType, old: Object | None, new: Object | None) -> None:
         if new is not None and isinstance(fact := new["found"], DaemonSetFact) and fact.ready:
             self._ready_at[new["metadata"]["name"]] = asyncio.get_running_loop().time()
+        elif new is None and old is not None:
+            self._ready_at.pop(old["metadata"]["name"], None)
         if old is not None and new is not None and old["found"] == new["found"]:
             return
         if self._pending is None:

@@ -8,7 +8,7 @@ from manifest_world import NOW, SETTINGS
 from wharfinger_crds import conditions as c
 from wharfinger_crds.environment import Environment, EnvironmentStatus
 from wharfinger_crds.presets import presets
-from wharfinger_operator.cluster_facts import ClusterFacts, PolicyKind
+from wharfinger_operator.cluster_facts import ClusterFacts, DaemonSetFact, NodeSort, PolicyKind
 from wharfinger_operator.plan.environment import environment_status
 from wharfinger_operator.world import DnsPeer, EnvironmentWorld
 
@@ -98,3 +98,15 @@ def test_servers_that_could_look_up_no_name_are_said(provider: str, dns: DnsPeer
 
     assert said(status(kinds, dns, provider=provider, domains=[{"name": "a.example"}]), c.PROVIDER_RESOLVED)[1] == reason
     assert said(status(kinds, dns, provider=provider), c.PROVIDER_RESOLVED)[1] == "Succeeded", "nothing is opened, so no name is needed"
+
+
+@pytest.mark.requirement("ENV-5")
+def test_what_an_api_server_says_at_length_fits_into_the_evidence() -> None:
+    kinds = {"FQDNNetworkPolicy": PolicyKind("x" * 2000, unread=True)}
+    facts = ClusterFacts(nodes=frozenset({NodeSort("gce")}), daemon_sets={"anetd": DaemonSetFact(ready=True)}, policy_kinds=kinds)
+    environment = Environment.parse({"metadata": {"name": "prod"}, "spec": {"title": "X", "egress": {"mode": "DenyAll"}}})
+
+    found = environment_status(EnvironmentWorld(environment, (), (), SETTINGS, facts), NOW)
+
+    assert found.provider is not None
+    assert max(map(len, found.provider.evidence)) == 253

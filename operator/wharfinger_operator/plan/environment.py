@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from wharfinger_crds import conditions as c
 from wharfinger_crds.egress_rules import egress_rules
 from wharfinger_crds.environment import EnvironmentStatus, ProviderStatus
 from wharfinger_crds.presets import presets
-from wharfinger_operator.plan.egress import dns_problem, provider_of
+from wharfinger_operator.plan.egress import Provider, dns_problem, provider_of
 from wharfinger_operator.plan.enforcement import domains_enforced, egress_enforced, probed_before
 from wharfinger_operator.plan.installation_checks import environment_problem, server_namespace
 from wharfinger_operator.plan.probe import ProbeQuestion
 from wharfinger_operator.plan.used_by import used_by
 from wharfinger_operator.world import EnvironmentWorld
+
+SENTENCE: Final = 253
+SENTENCES: Final = 16
 
 
 def _accepted(world: EnvironmentWorld) -> c.Finding:
@@ -39,13 +44,18 @@ def environment_status(world: EnvironmentWorld, now: str) -> EnvironmentStatus:
         observed_generation=meta.generation,
         conditions=c.merged(world.environment.status.conditions, (ready, *rest[:2], enforced, *domains, *rest[2:]), meta.generation, now),
         namespace=server_namespace(world.environment, world.settings),
-        provider=ProviderStatus(name=provider.name, source=provider.found.source, evidence=provider.found.evidence),
+        provider=ProviderStatus(name=provider.name, source=provider.found.source, evidence=_evidence(provider)),
         dns_addresses=world.dns.blocks,
         installations=len(world.installations),
         used_by=used_by(world.installations),
         domains=0 if isinstance(rules, c.Finding) else len(rules.domains),
         preset_version=presets().version if egress.presets else None,
     )
+
+
+def _evidence(provider: Provider) -> tuple[str, ...]:
+    """Return as much of the evidence as a status has room for: what an API server said stands in it, too."""
+    return tuple(sentence[:SENTENCE] for sentence in provider.found.evidence[:SENTENCES])
 
 
 def probe_question(world: EnvironmentWorld) -> ProbeQuestion | None:

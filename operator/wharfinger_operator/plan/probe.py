@@ -100,11 +100,13 @@ def job(question: ProbeQuestion, run: str, role: Role, *, address: str = "", own
     template = with_settings({"selector": {}, "template": {"metadata": {"labels": _labels(run, role)}, "spec": pod}}, wishes, None)[
         "template"
     ]
+    # What the two have said must stay until both have.
+    kept = 0 if role == "target" else LIFETIME
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": _metadata(question, run, role, owner),
-        "spec": {"backoffLimit": 0, "activeDeadlineSeconds": LIFETIME, "ttlSecondsAfterFinished": 0, "template": template},
+        "spec": {"backoffLimit": 0, "activeDeadlineSeconds": LIFETIME, "ttlSecondsAfterFinished": kept, "template": template},
     }
 
 

@@ -33,8 +33,8 @@ def test_the_pods_of_a_probe_pass_every_rule_of_hardening_and_run_where_servers_
 def test_everything_of_a_probe_ends_by_itself_and_goes_with_its_target() -> None:
     made = jobs()
 
+    assert made["target"]["spec"]["ttlSecondsAfterFinished"] == 0
     for found in made.values():
-        assert found["spec"]["ttlSecondsAfterFinished"] == 0
         assert found["spec"]["activeDeadlineSeconds"] == LIFETIME > ATTEMPTS * 3
     for found in (*(made[role] for role in CANARIES), *policies(QUESTION, "abcd", "uid-1")):
         owner = {"apiVersion": "batch/v1", "kind": "Job", "name": made["target"]["metadata"]["name"], "uid": "uid-1"}

@@ -39,8 +39,5 @@ def gke(facts: ClusterFacts) -> ProviderResolution | None:
     if kind.problem:
         why = "rules for domains are off: gcloud container clusters update --enable-fqdn-network-policy"
         return base((*seen, kind.problem), shut(c.FQDN_FEATURE_DISABLED, why))
-    return provider(
-        "GKE",
-        (*seen, f"the cluster serves {KIND}"),
-        awaiting("GKE reports nothing about its FQDN policies, so that nothing can show it: servers that require it wait for ever"),
-    )
+    domains = awaiting("GKE reports nothing about its FQDN policies, so that nothing can show it: servers that require it wait for ever")
+    return provider("GKE", (*seen, f"the cluster serves {KIND}"), domains, "GKE reports nothing about policies")

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from wharfinger_crds import conditions as c
 from wharfinger_operator.cluster_facts import (
+    ANETD,
     CILIUM,
     DAEMON_SETS_READ,
     ENGINES,
@@ -71,8 +72,10 @@ def _engine(facts: ClusterFacts, before: tuple[str, ...]) -> ProviderResolution:
         return base((*before, *known, *idle), no_provider())
     served = not facts.kind(cilium.KIND).problem and CILIUM not in facts.daemon_sets
     left = (f"the cluster serves {cilium.KIND}, and no agent of Cilium runs in kube-system",) if served else ()
+    agent = next((name for name in (CILIUM, ANETD) if name in facts.daemon_sets), None)
+    domains = awaiting(f"DaemonSet kube-system/{agent} has no ready pod") if agent else no_provider()
     seen = (*before, *idle, *left, "no engine of network policies was found that is known by its DaemonSet in kube-system")
-    return base(seen, no_provider(), no_evidence("no engine of network policies was found"))
+    return base(seen, domains, no_evidence("no engine of network policies was found"))
 
 
 def _with_serverless(found: ProviderResolution, facts: ClusterFacts, pinned: Mapping[str, str]) -> ProviderResolution:

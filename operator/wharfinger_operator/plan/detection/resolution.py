@@ -32,9 +32,9 @@ def base(evidence: tuple[str, ...], domains: c.Finding, egress: c.Finding | None
     return ProviderResolution("NetworkPolicy", "Detected", evidence, egress or no_evidence(), domains)
 
 
-def provider(name: ProviderName, evidence: tuple[str, ...], domains: c.Finding) -> ProviderResolution:
-    """Return a provider that knows domains."""
-    return ProviderResolution(name, "Detected", evidence, no_evidence(), domains)
+def provider(name: ProviderName, evidence: tuple[str, ...], domains: c.Finding, why: str = "") -> ProviderResolution:
+    """Return a provider that knows domains, and why nothing is proven."""
+    return ProviderResolution(name, "Detected", evidence, no_evidence(why), domains)
 
 
 def no_evidence(why: str = "") -> c.Finding:
