@@ -7,7 +7,9 @@ import pytest
 from manifest_world import NOW, SETTINGS
 from wharfinger_crds import conditions as c
 from wharfinger_crds.environment import Environment, EnvironmentStatus
+from wharfinger_crds.pod_defaults import PodDefaults
 from wharfinger_crds.presets import presets
+from wharfinger_crds.settings import Servers
 from wharfinger_operator.cluster_facts import ClusterFacts, DaemonSetFact, NodeSort, PolicyKind
 from wharfinger_operator.plan.environment import environment_status
 from wharfinger_operator.world import DnsPeer, EnvironmentWorld
@@ -110,3 +112,24 @@ def test_what_an_api_server_says_at_length_fits_into_the_evidence() -> None:
 
     assert found.provider is not None
     assert max(map(len, found.provider.evidence)) == 253
+
+
+@pytest.mark.requirement("ENV-5")
+@pytest.mark.parametrize("where", ["platform", "environment"])
+def test_servers_that_are_kept_on_nodes_of_auto_mode_are_not_said_to_run_on_others(where: str) -> None:
+    auto, other = NodeSort("aws", frozenset({("eks.amazonaws.com/compute-type", "auto")})), NodeSort("aws")
+    facts = ClusterFacts(
+        nodes=frozenset({auto, other}),
+        config={"amazon-vpc-cni": {"enable-network-policy-controller": "true"}},
+        policy_kinds={"ApplicationNetworkPolicy": PolicyKind()},
+    )
+    pin = PodDefaults.model_validate({"nodeSelector": {"eks.amazonaws.com/compute-type": "auto"}})
+    asks = {"title": "X", "egress": {"mode": "Restricted", "domains": [{"name": "a.example"}]}}
+    loose = Environment.parse({"metadata": {"name": "prod"}, "spec": asks})
+    tight = Environment.parse({"metadata": {"name": "prod"}, "spec": {**asks, "podDefaults": pin.manifest()}})
+    settings = SETTINGS.model_copy(update={"servers": Servers(pod_defaults=pin)}) if where == "platform" else SETTINGS
+    pinned = environment_status(EnvironmentWorld(tight if where == "environment" else loose, (), (), settings, facts, dns=ADDRESSED), NOW)
+    mixed = environment_status(EnvironmentWorld(loose, (), (), SETTINGS, facts, dns=ADDRESSED), NOW)
+
+    assert said(pinned, c.DOMAIN_RULES_ENFORCED) == ("Unknown", "AwaitingProvider")
+    assert said(mixed, c.DOMAIN_RULES_ENFORCED) == ("False", "NotAutoMode")

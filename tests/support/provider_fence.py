@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from golden import manifests
+from manifest_world import SETTINGS
 from wharfinger_crds import conditions as c
 from wharfinger_crds.egress_rules import EgressRules, egress_rules
 from wharfinger_crds.environment import Environment
@@ -32,7 +33,7 @@ class Scene:
 
     def provider(self, name: str) -> Provider:
         spec = self.environment.spec
-        return provider_of(spec.model_copy(update={"egress": spec.egress.model_copy(update={"provider": name})}), SERVED)
+        return provider_of(spec.model_copy(update={"egress": spec.egress.model_copy(update={"provider": name})}), SERVED, SETTINGS)
 
     def policies(self, provider: str) -> tuple[Manifest, ...]:
         return self.provider(provider).policies(self.fence)

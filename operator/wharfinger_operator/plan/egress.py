@@ -9,6 +9,7 @@ from typing import Any, Final
 from wharfinger_crds import conditions as c
 from wharfinger_crds.egress_rules import EgressRules, egress_rules
 from wharfinger_crds.environment import Egress, EnvironmentSpec
+from wharfinger_crds.settings import Settings
 from wharfinger_operator.cluster_facts import ClusterFacts
 from wharfinger_operator.plan.detection.order import detect
 from wharfinger_operator.plan.detection.resolution import ProviderResolution
@@ -67,10 +68,13 @@ class Provider:
         return _MAKERS[self.name].domains_exact(rules)
 
 
-def provider_of(spec: EnvironmentSpec, cluster: ClusterFacts) -> Provider:
+def provider_of(spec: EnvironmentSpec, cluster: ClusterFacts, settings: Settings) -> Provider:
     """Return the provider; where its kind is not served, the base layer stands in, in which domains stay shut."""
-    asked, pods = spec.egress.provider, spec.pod_defaults
-    found = detect(cluster, asked, (pods.node_selector or {}) if pods else {})
+    asked = spec.egress.provider
+    pinned: dict[str, str] = {}
+    for pods in (settings.servers.pod_defaults, spec.pod_defaults):
+        pinned |= (pods.node_selector or {}) if pods else {}
+    found = detect(cluster, asked, pinned)
     maker = _MAKERS[found.name]
     if maker.kind and (problem := cluster.kind(maker.kind).problem):
         message = f"spec.egress.provider is {asked}, but {problem}: {maker.needs}; until then domains stay shut"

@@ -30,7 +30,7 @@ def _accepted(world: EnvironmentWorld) -> c.Finding:
 def environment_status(world: EnvironmentWorld, now: str) -> EnvironmentStatus:
     """Return the status to report."""
     meta, egress = world.environment.metadata, world.environment.spec.egress
-    provider = provider_of(world.environment.spec, world.cluster)
+    provider = provider_of(world.environment.spec, world.cluster, world.settings)
     rules = egress_rules(egress, world.cluster_ranges)
     enforced = egress_enforced(world, provider)
     if isinstance(rules, c.Finding):
@@ -68,7 +68,7 @@ def probe_question(world: EnvironmentWorld) -> ProbeQuestion | None:
         uid=meta.uid,
         generation=meta.generation,
         namespace=server_namespace(world.environment, world.settings),
-        provider=provider_of(spec, world.cluster).name,
+        provider=provider_of(spec, world.cluster, world.settings).name,
         image=world.settings.images.base,
         pod_defaults=(world.settings.servers.pod_defaults, spec.pod_defaults),
     )
@@ -76,4 +76,4 @@ def probe_question(world: EnvironmentWorld) -> ProbeQuestion | None:
 
 def probe_known(world: EnvironmentWorld) -> bool:
     """Tell whether the status holds a verdict of the probe about the environment as it is."""
-    return probed_before(world, provider_of(world.environment.spec, world.cluster)) is not None
+    return probed_before(world, provider_of(world.environment.spec, world.cluster, world.settings)) is not None

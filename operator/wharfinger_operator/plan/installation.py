@@ -90,7 +90,7 @@ def plan_installation(world: InstallationWorld) -> InstallationPlan:
     desired = (*secrets, *policies, *rest, *_definitions(world), _connection_secret(world, identity, connection))
     return InstallationPlan(
         desired, accepted, c.true(c.VALUES_RESOLVED), environment, identity, server.image if server else "", connection,
-        held=held, provider=provider_of(environment.spec, world.cluster).name, waits=waits_for_its_turn(world, desired),
+        held=held, provider=provider_of(environment.spec, world.cluster, world.settings).name, waits=waits_for_its_turn(world, desired),
     )  # fmt: skip
 
 
@@ -119,7 +119,7 @@ def _policies(world: InstallationWorld, environment: Environment, identity: Iden
     rules = egress_rules(environment.spec.egress, world.cluster_ranges)
     if isinstance(rules, c.Finding):  # an environment that is not accepted has no servers
         raise TypeError(rules.message)
-    provider = provider_of(environment.spec, world.cluster)
+    provider = provider_of(environment.spec, world.cluster, world.settings)
     return provider.policies(Fence(identity, rules, world.dns, world.settings.namespaces.system))
 
 
