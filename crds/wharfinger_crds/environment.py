@@ -111,10 +111,12 @@ class Egress(Model):
     services: Annotated[tuple[ServiceRule, ...], Field(max_length=32)] = ()
     """Pods of the cluster; in every mode."""
     provider: Literal["Auto", "NetworkPolicy", "Cilium", "AWS", "GKE"] = "Auto"
-    """Whose policies stand around servers beside the NetworkPolicy, which names no domains. Auto: nobody's in this version."""
+    """Whose policies stand around servers beside the NetworkPolicy, which names no domains. Auto: those of the provider that the cluster shows."""
     enforcement: Literal["Report", "Require"] = "Report"
-    """Require: no server starts until the environment's EgressEnforced is True."""
+    """Report: the status says what is enforced. Require: no server starts before EgressEnforced is True, and DomainRulesEnforced where domains are
+    named; where one becomes False, servers stop."""
     probe: Literal["Off", "On"] = "Off"
+    """On: short-lived pods in the server namespace try whether rules are obeyed, now and then."""
 
 
 class AllowedNamespaces(Model):
@@ -159,6 +161,8 @@ class EnvironmentStatus(Status):
     namespace: Annotated[str, StringConstraints(max_length=63)] | None = None
     """Where its servers run."""
     provider: ProviderStatus | None = None
+    dns_addresses: Annotated[tuple[Annotated[str, StringConstraints(max_length=49)], ...], Field(max_length=32)] = ()
+    """Blocks in which the cluster's DNS answers servers, beside its pods."""
     installations: int = Field(default=0, ge=0)
     """How many installations run there."""
     used_by: UsedBy = ()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wharfinger_cluster.resource import Object
+from wharfinger_crds.conditions import Finding
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.gateway import Gateway
 from wharfinger_crds.grants import NamespaceGrants, grants_of
@@ -16,6 +17,7 @@ from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_E
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings
 from wharfinger_crds.token import Token
+from wharfinger_operator.cluster_copies import ClusterCopies
 from wharfinger_operator.copies import Copies
 from wharfinger_operator.diff import key_of
 from wharfinger_operator.own_objects import OwnObjects
@@ -35,7 +37,6 @@ from wharfinger_operator.world import (
     GatewayWorld,
     InstallationWorld,
     PodFact,
-    PolicyKind,
     TokenWorld,
 )
 
@@ -46,18 +47,17 @@ class Observer:
 
     own: OwnObjects
     copies: Copies
+    seen: ClusterCopies
     settings: Settings
     """Replaced when the platform settings change."""
     root_key: bytes = field(repr=False)
-    kinds: Callable[[], Mapping[str, PolicyKind]]
-    """Which kinds of policy of providers are served."""
 
     def installation(self, namespace: str, name: str, discovery: Discovery | None, symptom: PodFact | None) -> InstallationWorld:
         """Return the world of an installation, also of one that is gone."""
         installation: Installation | None = self.own.get(INSTALLATION, name, namespace)
         entry: RegistryEntry | None = self.own.get(REGISTRY_ENTRY, installation.spec.entry_ref.name) if installation else None
         behind = entry.metadata.name if entry and is_behind(entry, installation) else None
-        tenant, kinds = self.copies.namespace(namespace), self.kinds()
+        tenant, cluster = self.copies.namespace(namespace), self.seen.facts
         return InstallationWorld(
             namespace=namespace,
             name=name,
@@ -71,9 +71,10 @@ class Observer:
             catalog=self._catalog(entry) if entry else Catalog(),
             root_key=self.root_key,
             dns=self._dns(),
-            policy_kinds=kinds,
+            cluster=cluster,
+            cluster_ranges=self.seen.ranges,
             # A kind that cannot be used is left alone, too: half of its objects may have been seen.
-            owned=tuple(o for o in self.copies.children(namespace, name) if o["kind"] not in kinds or not kinds[o["kind"]].problem),
+            owned=tuple(o for o in self.copies.children(namespace, name) if not cluster.is_unusable(o["kind"])),
             strangers=frozenset(key_of(stranger) for stranger in self.copies.strangers(namespace, name)),
             siblings=self.own.index.count_of_entry(behind) if behind else 0,
             rolling=self._rolling(behind) if behind else 0,
@@ -88,8 +89,8 @@ class Observer:
         entry: RegistryEntry | None = self.own.get(REGISTRY_ENTRY, name)
         return EntryWorld(entry, self.own.index.of_entry(name), self.copies.stored()) if entry else None
 
-    def environment(self, name: str) -> EnvironmentWorld | None:
-        """Return the world of an environment; None where it is gone."""
+    def environment(self, name: str, probe: Finding | None) -> EnvironmentWorld | None:
+        """Return the world of an environment and what its probe has shown; None where it is gone."""
         environment: Environment | None = self.own.get(ENVIRONMENT, name)
         defaults = tuple(sorted(e.metadata.name for e in self._environments() if e.spec.default))
         if environment is None:
@@ -101,8 +102,10 @@ class Observer:
             settings=self.settings,
             closed=self.copies.is_closed(server_namespace(environment, self.settings)),
             assignments_checked=is_in_force(*self.copies.admission()),
-            policy_kinds=self.kinds(),
+            cluster=self.seen.facts,
+            cluster_ranges=self.seen.ranges,
             dns=self._dns(),
+            probe=probe,
         )
 
     def gateway(self, namespace: str, name: str) -> GatewayWorld | None:

@@ -24,6 +24,7 @@ from wharfinger_crds.token import Token
 from wharfinger_operator import triggers
 from wharfinger_operator.ask_bridge import BridgeAsker
 from wharfinger_operator.ask_server import ServerAsker
+from wharfinger_operator.cluster_copies import ClusterCopies
 from wharfinger_operator.configuration import Configuration
 from wharfinger_operator.copies import ADMISSION_RESOURCES, Copies
 from wharfinger_operator.discover import Discoverer
@@ -35,6 +36,7 @@ from wharfinger_operator.own_objects import ObjectKey, OwnObjects
 from wharfinger_operator.plan.identity import InstallationKey
 from wharfinger_operator.platform_settings import settings_in
 from wharfinger_operator.policy_kinds import PolicyKinds
+from wharfinger_operator.probe import Prober
 from wharfinger_operator.reconcile import Reconciler
 from wharfinger_operator.root_key import ensure_root_key
 from wharfinger_operator.shell import Shell
@@ -63,16 +65,18 @@ class Operator:
         self._own = OwnObjects(cluster, scopes, self._own_changed)
         self._shell = Shell(login, configuration.identity, RECONCILED, self._own.take, self._own.doubt)
         self._copies = Copies(cluster, settings.namespaces, self._copy_changed, self._child_changed, self._settings_changed)
-        self._kinds = PolicyKinds(cluster, self._copies, self._everything)
-        self._observer = Observer(self._own, self._copies, settings, b"", self._kinds.state)
+        self._kinds = PolicyKinds(cluster, self._copies, self._kinds_changed)
+        self._seen = ClusterCopies(cluster, self._kinds.state, self._cluster_changed)
+        self._observer = Observer(self._own, self._copies, self._seen, settings, b"")
         self._asker = ServerAsker(version("wharfinger"))
         self._discoverer = Discoverer(self._asker.ask, self._look_again, Listeners(self._asker.listen))
         self._recorder = EventRecorder(cluster, f"{names.GROUP}/operator", configuration.identity)
         self._bridges = BridgeAsker(cluster, self._look_again)
         self._registries = ImageRegistries()
         self._images = ImageLookup(self._registries.entry_point, self._look_again)
+        self._prober = Prober(cluster, lambda name: self.queue.add(triggers.key(ENVIRONMENT, "", name)))
         self._reconciler = Reconciler(
-            cluster, self._observer, self._discoverer, self._bridges, self._images, self._recorder, self.queue.add
+            cluster, self._observer, self._discoverer, self._bridges, self._images, self._prober, self._recorder, self.queue.add
         )
 
     async def run(self) -> None:
@@ -82,13 +86,15 @@ class Operator:
         """
         self._observer.root_key = await _patiently(lambda: ensure_root_key(self._cluster, self._observer.settings.namespaces.system))
         background = [asyncio.create_task(informer.run()) for informer in self._copies.informers]
+        background += [asyncio.create_task(self._kinds.run()), asyncio.create_task(self._seen.run())]
         try:
-            await _patiently(self._own.load)
             await self._copies.synced()
-            background.append(asyncio.create_task(self._kinds.run()))
             await self._kinds.settled()
+            await self._seen.settled()
+            # Last, since a deletion between this list and the first events is not seen for minutes.
+            await _patiently(self._own.load)
             background += [asyncio.create_task(each) for each in (self._own.keep(), self._shell.run(), self._recorder.run())]
-            self._telemetry.watch(self.queue, lambda: (*self._copies.informers, *self._kinds.informers))
+            self._telemetry.watch(self.queue, lambda: (*self._copies.informers, *self._kinds.informers, *self._seen.informers))
             self.queue.add(SWEEP)
             work = asyncio.create_task(self.queue.run(self._work, self._configuration.workers))
             _log.info("working")
@@ -101,6 +107,7 @@ class Operator:
             await asyncio.gather(*background, return_exceptions=True)
             await self._discoverer.close()
             await self._bridges.close()
+            await self._prober.close()
             await self._asker.close()
             await self._images.close()
             await self._registries.close()
@@ -135,7 +142,9 @@ class Operator:
         elif kind is REGISTRY_ENTRY and triggers.is_other_spec(old, new):
             self._add(triggers.of_entry(key[1], self._own.index.of_entry(key[1]), self._observer.gateways()))
         elif kind is ENVIRONMENT and triggers.is_other_spec(old, new):
-            self._add(triggers.of_environments((name for _, name in self._own.all(ENVIRONMENT)), self._observer.installations()))
+            self._cluster_changed()
+        elif kind is ENVIRONMENT and triggers.is_other_verdict(old, new):
+            self._add(triggers.all_of(INSTALLATION, self._own.index.of_environment(key[1])))
         elif kind is TOKEN and not ours:
             for token_hash in {found.spec.token_hash for found in (old, new) if isinstance(found, Token)}:
                 self._add(triggers.of_token(token_hash, self._own.all(TOKEN).values()))
@@ -170,6 +179,13 @@ class Operator:
         if namespace == self._observer.settings.namespaces.catalog:
             for entry in triggers.entries_naming(kind, name, self._own.all(REGISTRY_ENTRY).values()):
                 self._add(triggers.all_of(INSTALLATION, index.of_entry(entry)))
+
+    def _kinds_changed(self) -> None:
+        self._seen.look()
+
+    def _cluster_changed(self) -> None:
+        """Let everything be looked at that has to do with egress rules: the rules, who enforces them, or what they must not open."""
+        self._add(triggers.of_environments((name for _, name in self._own.all(ENVIRONMENT)), self._observer.installations()))
 
     def _everything(self) -> None:
         for kind in RECONCILED:

@@ -10,30 +10,17 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.informer import Informer
-from wharfinger_cluster.resource import (
-    APPLICATION_NETWORK_POLICY,
-    CILIUM_NETWORK_POLICY,
-    CUSTOM_RESOURCE_DEFINITION,
-    FQDN_NETWORK_POLICY,
-    Object,
-    Resource,
-    Scope,
-)
+from wharfinger_cluster.resource import CUSTOM_RESOURCE_DEFINITION, Object, Resource, Scope
+from wharfinger_operator.cluster_facts import PolicyKind
+from wharfinger_operator.cluster_reading import DOMAINS, policy_kind
 from wharfinger_operator.copies import Copies
-from wharfinger_operator.world import PolicyKind
 
 SETTLED: Final = 10.0
 """Seconds after which the operator goes on without what it could not see."""
-_DOMAINS: Final[Mapping[Resource, tuple[str, ...]]] = {
-    CILIUM_NETWORK_POLICY: ("toFQDNs",),
-    APPLICATION_NETWORK_POLICY: ("to", "domainNames"),
-    FQDN_NETWORK_POLICY: ("matches",),
-}
-"""Where below `spec.egress` a schema names domains: what tells a kind from another project's of the same name."""
 
 
 class PolicyKinds:
@@ -42,7 +29,7 @@ class PolicyKinds:
     def __init__(self, cluster: Cluster, copies: Copies, on_change: Callable[[], None]) -> None:
         self._copies = copies
         self._on_change = on_change
-        self._definitions = {resource: self._definition(cluster, resource) for resource in _DOMAINS}
+        self._definitions = {resource: self._definition(cluster, resource) for resource in DOMAINS}
         self._followed: dict[Resource, tuple[Informer, ...]] = {}
         self._tasks: dict[Resource, list[asyncio.Task[None]]] = {}
 
@@ -53,7 +40,7 @@ class PolicyKinds:
 
     def state(self) -> Mapping[str, PolicyKind]:
         """Return every kind by its name, and what is wrong with it."""
-        return {resource.kind: PolicyKind(self._problem(resource)) for resource in _DOMAINS}
+        return {resource.kind: self._state(resource) for resource in DOMAINS}
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -82,7 +69,7 @@ class PolicyKinds:
 
     def _look(self, resource: Resource) -> None:
         """Begin or end to follow a kind, as its definition says."""
-        usable = not self._definition_problem(resource)
+        usable = not self._served(resource).problem
         if usable and resource not in self._followed:
             informers = self._followed[resource] = self._copies.follow(resource)
             self._tasks[resource] = [asyncio.create_task(informer.run()) for informer in informers]
@@ -105,21 +92,21 @@ class PolicyKinds:
             await _all_seen(informers)
         self._on_change()
 
-    def _definition_problem(self, resource: Resource) -> str:
+    def _served(self, resource: Resource) -> PolicyKind:
         informer = self._definitions[resource]
-        found = informer.get(str(resource))
-        if found is not None:
-            return str(found["problem"])
+        if (definition := informer.get(str(resource))) is not None:
+            found: PolicyKind = definition["found"]
+            return found
         if informer.synced.is_set() or informer.problem is None:
-            return f"the cluster serves no {resource}"
-        return f"the operator cannot see whether the cluster serves {resource} ({informer.problem})"
+            return PolicyKind(f"the cluster serves no {resource}")
+        return PolicyKind(f"the operator cannot see whether the cluster serves {resource} ({informer.problem})", unread=True)
 
-    def _problem(self, resource: Resource) -> str:
-        if problem := self._definition_problem(resource):
-            return problem
+    def _state(self, resource: Resource) -> PolicyKind:
+        if (served := self._served(resource)).problem:
+            return served
         unseen = [informer for informer in self._followed.get(resource, ()) if not informer.synced.is_set()]
         why = next((f" ({informer.problem})" for informer in unseen if informer.problem), "")
-        return f"the operator has not seen the {resource} that are there{why}" if unseen else ""
+        return PolicyKind(f"the operator has not seen the {resource} that are there{why}", unread=True) if unseen else PolicyKind()
 
 
 async def _all_seen(informers: tuple[Informer, ...]) -> None:
@@ -127,26 +114,7 @@ async def _all_seen(informers: tuple[Informer, ...]) -> None:
         await informer.synced.wait()
 
 
-def definition_problem(definition: Mapping[str, Any], resource: Resource) -> str:
-    """Return why a CustomResourceDefinition does not serve a kind as we write it; empty where it does."""
-    # Of a definition that was just made they are null.
-    conditions = {c["type"]: c["status"] for c in (definition.get("status") or {}).get("conditions") or ()}
-    if definition["metadata"].get("deletionTimestamp") or conditions.get("Established") != "True":
-        return f"the cluster does not serve {resource} yet, or not any more"
-    version = next((v for v in definition["spec"]["versions"] if v["name"] == resource.version and v["served"]), None)
-    if version is None:
-        return f"the cluster's {resource} have no version {resource.version}"
-    schema = _below(version.get("schema", {}).get("openAPIV3Schema", {}), "spec", "egress", *_DOMAINS[resource])
-    return "" if schema else f"the cluster's {resource} are another project's of the same name: they know no domains"
-
-
-def _below(schema: Mapping[str, Any], *path: str) -> Mapping[str, Any] | None:
-    for name in path:
-        schema = schema.get("items", schema).get("properties", {}).get(name, {})
-    return schema or None
-
-
 def _judged(resource: Resource, definition: Object) -> Object:
     """Return a small object in place of a definition of hundreds of kilobytes."""
     meta = {key: definition["metadata"].get(key) for key in ("name", "uid", "resourceVersion")}
-    return {"kind": definition["kind"], "metadata": meta, "problem": definition_problem(definition, resource)}
+    return {"kind": definition["kind"], "metadata": meta, "found": policy_kind(definition, resource)}

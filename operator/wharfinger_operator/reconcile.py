@@ -30,12 +30,13 @@ from wharfinger_operator.image_lookup import ImageLookup
 from wharfinger_operator.observe import Observer
 from wharfinger_operator.plan.egress import POLICY_KINDS
 from wharfinger_operator.plan.entry import entry_status
-from wharfinger_operator.plan.environment import environment_status
+from wharfinger_operator.plan.environment import environment_status, probe_known, probe_question
 from wharfinger_operator.plan.gateway import gateway_status
 from wharfinger_operator.plan.installation import InstallationPlan, plan_installation
 from wharfinger_operator.plan.move import plan_move
 from wharfinger_operator.plan.rollout import is_behind, limit
 from wharfinger_operator.plan.token import token_status
+from wharfinger_operator.probe import Prober
 from wharfinger_operator.status import deployment_of, installation_status, workload_finding
 from wharfinger_operator.triggers import Key
 from wharfinger_operator.world import InstallationWorld, Manifest
@@ -74,6 +75,7 @@ class Reconciler:
     discoverer: Discoverer
     bridges: BridgeAsker
     images: ImageLookup
+    prober: Prober
     recorder: EventRecorder
     wake: Callable[[Key], None]
     """Lets a key be worked on soon."""
@@ -90,7 +92,7 @@ class Reconciler:
             case REGISTRY_ENTRY.kind:
                 await self._report(REGISTRY_ENTRY, self.observer.entry(key.name), "entry", entry_status)
             case ENVIRONMENT.kind:
-                await self._report(ENVIRONMENT, self.observer.environment(key.name), "environment", environment_status)
+                await self.environment(key.name)
             case GATEWAY.kind:
                 await self._report(GATEWAY, self.observer.gateway(key.namespace, key.name), "gateway", gateway_status)
             case TOKEN.kind:
@@ -146,6 +148,16 @@ class Reconciler:
         if not waiting:
             del self._waiting[world.installation.spec.entry_ref.name]
         return None
+
+    async def environment(self, name: str) -> None:
+        """Say what is known of an environment, and let it be probed where it asks for that."""
+        world = self.observer.environment(name, self.prober.result(name))
+        question = probe_question(world) if world else None
+        if question is None:
+            self.prober.forget(name)
+        else:
+            self.prober.ask(question, known=world is not None and probe_known(world))
+        await self._report(ENVIRONMENT, self.observer.environment(name, self.prober.result(name)), "environment", environment_status)
 
     async def token(self, namespace: str, name: str) -> float | None:
         """Say whether a token counts, and look again when it ends."""

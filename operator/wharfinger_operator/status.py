@@ -11,6 +11,8 @@ from typing import Any
 from wharfinger_crds import conditions as c
 from wharfinger_crds.installation import InstallationStatus, Phase, Workload
 from wharfinger_crds.registry_entry import HttpServer
+from wharfinger_operator.plan.egress import POLICY_KINDS
+from wharfinger_operator.plan.enforcement import acknowledged, inherited
 from wharfinger_operator.plan.identity import Identity
 from wharfinger_operator.plan.installation import InstallationPlan
 from wharfinger_operator.plan.tools import plan_tools
@@ -38,6 +40,8 @@ def workload_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Find
         return c.true(c.WORKLOAD_AVAILABLE, c.REMOTE, "the server runs elsewhere")
     if world.installation and world.installation.spec.suspend:
         return c.false(c.WORKLOAD_AVAILABLE, c.SUSPENDED, "suspended: spec.suspend is true")
+    if plan.held:
+        return plan.held
     if plan.waits:
         return c.true(
             c.WORKLOAD_AVAILABLE, c.PROGRESSING, "an edit of the entry reaches this server in its turn; the revision before it serves"
@@ -119,14 +123,12 @@ def _waits(kind: str, plan: InstallationPlan) -> c.Finding:
 
 
 def egress_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Finding:
-    """Return EgressEnforced: what is known, which is not whether the cluster's network obeys."""
+    """Return EgressEnforced."""
     if plan.environment is None or plan.connection is None:
         return _waits(c.EGRESS_ENFORCED, plan)
     if world.entry and world.entry.spec.type == "Remote":
         return c.true(c.EGRESS_ENFORCED, c.SUCCEEDED, "operator and gateway connect to nothing else than what the environment's rules open")
-    return c.unknown(
-        c.EGRESS_ENFORCED, c.NOT_PROVEN, "policies are in place; whether the cluster's network enforces them has not been tested"
-    )
+    return inherited(plan.environment, acknowledged((o for o in world.owned if o["kind"] in POLICY_KINDS), plan.provider))
 
 
 def installation_findings(world: InstallationWorld, plan: InstallationPlan) -> tuple[c.Finding, ...]:

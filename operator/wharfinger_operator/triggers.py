@@ -10,6 +10,7 @@ from wharfinger_crds.installation import Installation
 from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN, Kind
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_operator.plan.catalog import named_in_catalog
+from wharfinger_operator.plan.enforcement import verdict
 
 
 class Key(NamedTuple):
@@ -33,6 +34,11 @@ def all_of(kind: Kind, found: Iterable[Any]) -> frozenset[Key]:
 def is_other_spec(old: Any, new: Any) -> bool:
     """Tell whether more than the status of an object changed; also where it came or went."""
     return old is None or new is None or (old.metadata.uid, old.metadata.generation) != (new.metadata.uid, new.metadata.generation)
+
+
+def is_other_verdict(old: Any, new: Any) -> bool:
+    """Tell whether something else is known of the enforcement of an environment's egress rules."""
+    return old is None or new is None or verdict(old) != verdict(new)
 
 
 def of_entry(name: str, installations: Iterable[Installation], gateways: Iterable[Gateway]) -> frozenset[Key]:

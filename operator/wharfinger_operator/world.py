@@ -18,6 +18,7 @@ from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings
 from wharfinger_crds.token import Token
 from wharfinger_crds.tool_definitions import Definitions
+from wharfinger_operator.cluster_facts import NOTHING_KNOWN, ClusterFacts
 
 Manifest = Mapping[str, Any]
 
@@ -51,14 +52,6 @@ class DnsPeer:
     """Canonical; port 53 only, since one of them may be a metadata service on other ports."""
     on_node: bool = False
     """The node itself answers, at an address of `blocks`."""
-
-
-@dataclass(frozen=True)
-class PolicyKind:
-    """Whether the cluster serves a provider's kind of policy in the form that we write."""
-
-    problem: str = ""
-    """Empty where it does."""
 
 
 @dataclass(frozen=True)
@@ -158,8 +151,7 @@ class InstallationWorld:
     """The answer to the question of an earlier plan, if that had one."""
     root_key: bytes = field(default=b"", repr=False)
     dns: DnsPeer = DnsPeer()
-    policy_kinds: Mapping[str, PolicyKind] = field(default_factory=dict)
-    """The kinds of policy of providers, by name; a kind that is missing is not served."""
+    cluster: ClusterFacts = NOTHING_KNOWN
     cluster_ranges: tuple[str, ...] = ()
     """Blocks of addresses of the cluster itself, beside the private ranges."""
     owned: tuple[Manifest, ...] = field(default=(), repr=False)
@@ -202,10 +194,11 @@ class EnvironmentWorld:
     """Whether a policy closes its namespace for every pod."""
     assignments_checked: bool = False
     """Admission refuses who assigns something to a restricted environment without the right to."""
-    policy_kinds: Mapping[str, PolicyKind] = field(default_factory=dict)
-    """As in InstallationWorld."""
+    cluster: ClusterFacts = NOTHING_KNOWN
     cluster_ranges: tuple[str, ...] = ()
     dns: DnsPeer = DnsPeer()
+    probe: c.Finding | None = None
+    """EgressEnforced as the probe has found it since this program started."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import (
     CONFIG_MAP,
     DEPLOYMENT,
+    JOB,
     NETWORK_POLICY,
     SECRET,
     SERVICE,
@@ -132,12 +133,28 @@ async def work_through(platform: Platform, server: str) -> None:
         await until(lambda: has_children(platform, 6))
         await tamper(platform)
         await through_all_providers(platform)
+        await probed(platform)
         await cluster.patch(SECRET, "token", {"stringData": {"token": "planted-two"}}, spaces.tenant)
         for name in ("time", "remote"):
             await cluster.delete(kind_resource(INSTALLATION), name, spaces.tenant)
         await until(lambda: has_children(platform, 0))
     finally:
         await running.stop()
+
+
+async def probed(platform: Platform) -> None:
+    """Let a probe begin, and take it away again."""
+
+    async def jobs() -> tuple[Object, ...]:
+        return await platform.cluster.list(JOB, Scope(platform.spaces.servers))
+
+    async def no_jobs() -> bool:
+        return not await jobs()
+
+    await platform.environment(probe="On")
+    await until(jobs)
+    await platform.environment()
+    await until(no_jobs, 40)
 
 
 async def tamper(platform: Platform) -> None:

@@ -164,8 +164,6 @@ def egress(**spec: Any) -> Egress:
         ({"cidrs": [{"cidr": "168.63.129.16/32"}]}, c.FORBIDDEN),
         ({"presets": ["nothing"]}, c.INVALID),
         ({"domains": [{"name": "db.data.svc"}]}, c.INVALID),
-        ({"probe": "On"}, c.NOT_IMPLEMENTED),
-        ({"enforcement": "Require"}, c.NOT_IMPLEMENTED),
     ],
 )
 def test_egress_rules_that_cannot_hold_are_refused(spec: dict[str, Any], reason: str) -> None:

@@ -7,9 +7,12 @@ import pytest
 from manifest_world import NOW, SETTINGS
 from wharfinger_crds import conditions as c
 from wharfinger_crds.environment import Environment, EnvironmentStatus
+from wharfinger_crds.pod_defaults import PodDefaults
 from wharfinger_crds.presets import presets
+from wharfinger_crds.settings import Servers
+from wharfinger_operator.cluster_facts import ClusterFacts, DaemonSetFact, NodeSort, PolicyKind
 from wharfinger_operator.plan.environment import environment_status
-from wharfinger_operator.world import DnsPeer, EnvironmentWorld, PolicyKind
+from wharfinger_operator.world import DnsPeer, EnvironmentWorld
 
 ADDRESSED = DnsPeer(blocks=("10.96.0.10/32",))
 SERVED = {"CiliumNetworkPolicy": PolicyKind()}
@@ -18,7 +21,8 @@ SERVED = {"CiliumNetworkPolicy": PolicyKind()}
 def status(kinds: dict[str, PolicyKind] | None = None, dns: DnsPeer = ADDRESSED, **egress: Any) -> EnvironmentStatus:
     spec = {"title": "X", "egress": {"mode": "Restricted", **egress}}
     environment = Environment.parse({"metadata": {"name": "prod", "generation": 3}, "spec": spec})
-    return environment_status(EnvironmentWorld(environment, (), (), SETTINGS, closed=True, policy_kinds=kinds or {}, dns=dns), NOW)
+    world = EnvironmentWorld(environment, (), (), SETTINGS, closed=True, cluster=ClusterFacts(policy_kinds=kinds or {}), dns=dns)
+    return environment_status(world, NOW)
 
 
 def said(found: EnvironmentStatus, kind: str) -> tuple[str, str]:
@@ -47,7 +51,7 @@ def test_the_provider_and_what_it_means_for_domains_are_said(
     assert said(found, c.PROVIDER_RESOLVED) == resolved
     assert said(found, c.DOMAIN_RULES_ENFORCED) == domains
     assert said(found, c.READY)[0] == resolved[0]
-    assert said(found, c.EGRESS_ENFORCED) == ("Unknown", "NotProven")
+    assert said(found, c.EGRESS_ENFORCED) == ("Unknown", "NoEvidence")
 
 
 @pytest.mark.requirement("ENV-5")
@@ -97,3 +101,38 @@ def test_servers_that_could_look_up_no_name_are_said(provider: str, dns: DnsPeer
 
     assert said(status(kinds, dns, provider=provider, domains=[{"name": "a.example"}]), c.PROVIDER_RESOLVED)[1] == reason
     assert said(status(kinds, dns, provider=provider), c.PROVIDER_RESOLVED)[1] == "Succeeded", "nothing is opened, so no name is needed"
+
+
+@pytest.mark.requirement("ENV-5")
+def test_what_an_api_server_says_at_length_fits_into_the_evidence() -> None:
+    kinds = {"FQDNNetworkPolicy": PolicyKind("x" * 2000, unread=True)}
+    facts = ClusterFacts(nodes=frozenset({NodeSort("gce")}), daemon_sets={"anetd": DaemonSetFact(ready=True)}, policy_kinds=kinds)
+    environment = Environment.parse({"metadata": {"name": "prod"}, "spec": {"title": "X", "egress": {"mode": "DenyAll"}}})
+
+    found = environment_status(EnvironmentWorld(environment, (), (), SETTINGS, closed=True, cluster=facts), NOW)
+
+    assert found.provider is not None
+    assert max(map(len, found.provider.evidence)) == 253
+
+
+@pytest.mark.requirement("ENV-5")
+@pytest.mark.parametrize("where", ["platform", "environment"])
+def test_servers_that_are_kept_on_nodes_of_auto_mode_are_not_said_to_run_on_others(where: str) -> None:
+    auto, other = NodeSort("aws", frozenset({("eks.amazonaws.com/compute-type", "auto")})), NodeSort("aws")
+    facts = ClusterFacts(
+        nodes=frozenset({auto, other}),
+        config={"amazon-vpc-cni": {"enable-network-policy-controller": "true"}},
+        policy_kinds={"ApplicationNetworkPolicy": PolicyKind()},
+    )
+    pin = PodDefaults.model_validate({"nodeSelector": {"eks.amazonaws.com/compute-type": "auto"}})
+    asks = {"title": "X", "egress": {"mode": "Restricted", "domains": [{"name": "a.example"}]}}
+    loose = Environment.parse({"metadata": {"name": "prod"}, "spec": asks})
+    tight = Environment.parse({"metadata": {"name": "prod"}, "spec": {**asks, "podDefaults": pin.manifest()}})
+    settings = SETTINGS.model_copy(update={"servers": Servers(pod_defaults=pin)}) if where == "platform" else SETTINGS
+    pinned = environment_status(
+        EnvironmentWorld(tight if where == "environment" else loose, (), (), settings, closed=True, cluster=facts, dns=ADDRESSED), NOW
+    )
+    mixed = environment_status(EnvironmentWorld(loose, (), (), SETTINGS, closed=True, cluster=facts, dns=ADDRESSED), NOW)
+
+    assert said(pinned, c.DOMAIN_RULES_ENFORCED) == ("Unknown", "AwaitingProvider")
+    assert said(mixed, c.DOMAIN_RULES_ENFORCED) == ("False", "NotAutoMode")

@@ -6,7 +6,7 @@ import pytest
 
 from provider_crds import KIND_OF, VERSIONS, definition
 from wharfinger_cluster.resource import FQDN_NETWORK_POLICY
-from wharfinger_operator.policy_kinds import definition_problem
+from wharfinger_operator.cluster_reading import policy_kind
 
 
 def established(version: str) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def established(version: str) -> dict[str, Any]:
 @pytest.mark.requirement("ENV-5")
 @pytest.mark.parametrize(("provider", "version"), VERSIONS)
 def test_the_definitions_of_providers_are_known(provider: str, version: str) -> None:
-    assert definition_problem(established(version), KIND_OF[provider]) == ""
+    assert policy_kind(established(version), KIND_OF[provider]).problem == ""
 
 
 @pytest.mark.requirement("ENV-5")
@@ -24,8 +24,8 @@ def test_another_project_s_kind_of_the_same_name_is_not_taken_for_it() -> None:
     look_alike = established("gke-look-alike")
     renamed = {"versions": [{**version, "name": "v1alpha1"} for version in look_alike["spec"]["versions"]]}
 
-    assert definition_problem(look_alike, FQDN_NETWORK_POLICY)
-    assert "another project's" in definition_problem({**look_alike, "spec": renamed}, FQDN_NETWORK_POLICY)
+    assert policy_kind(look_alike, FQDN_NETWORK_POLICY).problem
+    assert "another project's" in policy_kind({**look_alike, "spec": renamed}, FQDN_NETWORK_POLICY).problem
 
 
 @pytest.mark.requirement("ENV-5")
@@ -41,4 +41,4 @@ def test_another_project_s_kind_of_the_same_name_is_not_taken_for_it() -> None:
     ],
 )
 def test_what_is_not_served_as_we_write_it_is_said(change: dict[str, Any], words: str) -> None:
-    assert words in definition_problem({**established("gke"), **change}, FQDN_NETWORK_POLICY)
+    assert words in policy_kind({**established("gke"), **change}, FQDN_NETWORK_POLICY).problem

@@ -10,10 +10,11 @@ from wharfinger_crds.grants import grants_of
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings, read_settings
+from wharfinger_operator.cluster_facts import ClusterFacts, PolicyKind
 from wharfinger_operator.plan.dns import dns_peer
 from wharfinger_operator.plan.egress import POLICY_KINDS
 from wharfinger_operator.plan.installation import plan_installation
-from wharfinger_operator.world import Catalog, CatalogSecret, DnsService, EntryPoint, ImageAnswer, InstallationWorld, PolicyKind
+from wharfinger_operator.world import Catalog, CatalogSecret, DnsService, EntryPoint, ImageAnswer, InstallationWorld
 
 Manifest = dict[str, Any]
 NOW = "2026-01-01T00:00:00Z"
@@ -52,7 +53,7 @@ def installation_world(documents: Sequence[Manifest], settings: Settings = SETTI
         catalog=_catalog(documents, settings.namespaces.catalog),
         root_key=ROOT_KEY,
         dns=dns_peer(DnsService(("10.96.0.10",), (("UDP", "dns"), ("TCP", "dns-tcp"))), settings.dns),
-        policy_kinds={kind: PolicyKind() for kind in POLICY_KINDS},
+        cluster=ClusterFacts(policy_kinds={kind: PolicyKind() for kind in POLICY_KINDS}),
     )
 
 

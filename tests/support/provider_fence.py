@@ -5,18 +5,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from golden import manifests
+from manifest_world import SETTINGS
 from wharfinger_crds import conditions as c
 from wharfinger_crds.egress_rules import EgressRules, egress_rules
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.settings import Dns
+from wharfinger_operator.cluster_facts import ClusterFacts, PolicyKind
 from wharfinger_operator.plan.dns import dns_peer
 from wharfinger_operator.plan.egress import POLICY_KINDS, Provider, provider_of
 from wharfinger_operator.plan.identity import Identity
 from wharfinger_operator.plan.providers.fence import Fence
-from wharfinger_operator.world import DnsService, PolicyKind
+from wharfinger_operator.world import DnsService
 
 PROVIDERS: Final = ("NetworkPolicy", "Cilium", "AWS", "GKE")
-SERVED: Final = {kind: PolicyKind() for kind in POLICY_KINDS}
+SERVED: Final = ClusterFacts(policy_kinds={kind: PolicyKind() for kind in POLICY_KINDS})
 SERVICE: Final = {"addresses": ["10.96.0.10"], "targetPorts": [["UDP", "dns"], ["TCP", "dns-tcp"]]}
 Manifest = dict[str, Any]
 
@@ -30,8 +32,8 @@ class Scene:
     fence: Fence
 
     def provider(self, name: str) -> Provider:
-        egress = self.environment.spec.egress.model_copy(update={"provider": name})
-        return provider_of(egress, SERVED)
+        spec = self.environment.spec
+        return provider_of(spec.model_copy(update={"egress": spec.egress.model_copy(update={"provider": name})}), SERVED, SETTINGS)
 
     def policies(self, provider: str) -> tuple[Manifest, ...]:
         return self.provider(provider).policies(self.fence)

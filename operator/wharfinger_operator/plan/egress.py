@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from wharfinger_crds import conditions as c
 from wharfinger_crds.egress_rules import EgressRules, egress_rules
-from wharfinger_crds.environment import Egress
+from wharfinger_crds.environment import Egress, EnvironmentSpec
+from wharfinger_crds.settings import Settings
+from wharfinger_operator.cluster_facts import ClusterFacts
+from wharfinger_operator.plan.detection.order import detect
+from wharfinger_operator.plan.detection.resolution import ProviderResolution
 from wharfinger_operator.plan.providers import aws, cilium, gke, network_policy
 from wharfinger_operator.plan.providers.fence import Fence
-from wharfinger_operator.world import DnsPeer, PolicyKind
+from wharfinger_operator.world import DnsPeer
 
 BASE: Final = "NetworkPolicy"
 
@@ -44,7 +48,8 @@ class Provider:
     """Who enforces the rules of an environment."""
 
     name: str
-    source: Literal["Detected", "Override"]
+    found: ProviderResolution
+    """What the cluster says about it; names another one where the base layer stands in."""
     resolved: c.Finding
     """ProviderResolved."""
 
@@ -53,17 +58,8 @@ class Provider:
         return _MAKERS[self.name].policies(fence)
 
     def domains_enforced(self, rules: EgressRules) -> c.Finding:
-        """Return DomainRulesEnforced."""
-        if not rules.domains:
-            return c.true(c.DOMAIN_RULES_ENFORCED, c.NOT_NEEDED, "no domains are named")
-        if self.name == BASE:
-            why = "a NetworkPolicy names no domains: they stay shut until a provider that does is named in spec.egress.provider"
-            return c.false(c.DOMAIN_RULES_ENFORCED, c.NO_FQDN_PROVIDER, why)
-        return c.unknown(
-            c.DOMAIN_RULES_ENFORCED,
-            c.AWAITING_PROVIDER,
-            f"each server has its {_MAKERS[self.name].kind}; nothing has shown that it is obeyed",
-        )
+        """Return DomainRulesEnforced, as far as the cluster's settings tell."""
+        return self.found.domains if rules.domains else c.true(c.DOMAIN_RULES_ENFORCED, c.NOT_NEEDED, "no domains are named")
 
     def domains_exact(self, rules: EgressRules) -> c.Finding:
         """Return DomainsExact."""
@@ -72,19 +68,19 @@ class Provider:
         return _MAKERS[self.name].domains_exact(rules)
 
 
-def provider_of(egress: Egress, kinds: Mapping[str, PolicyKind]) -> Provider:
+def provider_of(spec: EnvironmentSpec, cluster: ClusterFacts, settings: Settings) -> Provider:
     """Return the provider; where its kind is not served, the base layer stands in, in which domains stay shut."""
-    asked = egress.provider
-    if asked == "Auto":
-        message = "NetworkPolicy, the base layer; other providers are not looked for in this version: spec.egress.provider names one"
-        return Provider(BASE, "Detected", c.true(c.PROVIDER_RESOLVED, c.SUCCEEDED, message))
-    maker = _MAKERS[asked]
-    if maker.kind:
-        found = kinds.get(maker.kind, PolicyKind(f"the cluster serves no {maker.kind}"))
-        if found.problem:
-            message = f"spec.egress.provider is {asked}, but {found.problem}: {maker.needs}; until then domains stay shut"
-            return Provider(BASE, "Override", c.false(c.PROVIDER_RESOLVED, c.PROVIDER_MISSING, message))
-    return Provider(asked, "Override", c.true(c.PROVIDER_RESOLVED, c.SUCCEEDED, f"{asked}, as spec.egress.provider says"))
+    asked = spec.egress.provider
+    pinned: dict[str, str] = {}
+    for pods in (settings.servers.pod_defaults, spec.pod_defaults):
+        pinned |= (pods.node_selector or {}) if pods else {}
+    found = detect(cluster, asked, pinned)
+    maker = _MAKERS[found.name]
+    if maker.kind and (problem := cluster.kind(maker.kind).problem):
+        message = f"spec.egress.provider is {asked}, but {problem}: {maker.needs}; until then domains stay shut"
+        return Provider(BASE, found, c.false(c.PROVIDER_RESOLVED, c.PROVIDER_MISSING, message))
+    said = f"{found.name}, as spec.egress.provider says" if found.source == "Override" else f"{found.name}, as the cluster shows"
+    return Provider(found.name, found, c.true(c.PROVIDER_RESOLVED, c.SUCCEEDED, said))
 
 
 def dns_problem(provider: Provider, rules: EgressRules, dns: DnsPeer) -> c.Finding | None:
@@ -99,11 +95,5 @@ def dns_problem(provider: Provider, rules: EgressRules, dns: DnsPeer) -> c.Findi
 
 def egress_problem(egress: Egress) -> c.Finding | None:
     """Return why the rules cannot be translated (Accepted=False), or None."""
-    unbuilt = [
-        *(["spec.egress.enforcement: Require"] if egress.enforcement == "Require" else []),
-        *(["spec.egress.probe: On"] if egress.probe == "On" else []),
-    ]
-    if unbuilt:
-        return c.false(c.ACCEPTED, c.NOT_IMPLEMENTED, f"not implemented in this version: {'; '.join(unbuilt)}")
     rules = egress_rules(egress)
     return rules if isinstance(rules, c.Finding) else None

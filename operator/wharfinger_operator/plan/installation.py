@@ -16,6 +16,7 @@ from wharfinger_crds.environment import Environment
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import HttpServer, RegistryEntry, SelfHosted
 from wharfinger_operator.plan.egress import provider_of
+from wharfinger_operator.plan.enforcement import held_back
 from wharfinger_operator.plan.entry_point import ImageQuestion, Unknown
 from wharfinger_operator.plan.fields import FieldValues, in_url, render
 from wharfinger_operator.plan.hardening import hardening_problem, subject_of
@@ -55,6 +56,10 @@ class InstallationPlan:
     connection: Connection | None = field(default=None, repr=False)
     question: ImageQuestion | None = None
     """What a registry must be asked before there can be more of a plan."""
+    held: c.Finding | None = None
+    """Why there is no pod of the server for now (WorkloadAvailable): its environment requires what is not shown."""
+    provider: str = ""
+    """Who enforces the egress rules."""
     waits: bool = False
     """An edit of its entry reaches this server later. Nothing but the policy is changed until then."""
     fence: tuple[dict[str, Any], ...] = field(default=(), repr=False)
@@ -96,7 +101,9 @@ def _plan(world: InstallationWorld) -> InstallationPlan:
     if isinstance(inputs, Unknown):
         return InstallationPlan(None, accepted, inputs.finding, environment, question=inputs.question)
     hosted = world.entry.spec.self_hosted
+    held = held_back(environment, runs=_runs(world, identity)) if hosted else None
     server = _server(world, installation, identity, hosted, inputs) if hosted else None
+    server = replace(server, suspended=True) if server and held else server
     connection = _connection(world, world.entry, environment, identity, inputs.fields)
     fence = policies(world, identity, environment) if server else ()
     parts = with_running_bridge(workload(server), world.owned, world.root_key) if server else ()
@@ -107,14 +114,19 @@ def _plan(world: InstallationWorld) -> InstallationPlan:
     desired = (*secrets, *fence, *rest, *_definitions(world), connection_secret(world, identity, connection))
     return InstallationPlan(
         desired, accepted, c.true(c.VALUES_RESOLVED), environment, identity, server.image if server else "", connection,
-        waits=waits_for_its_turn(world, desired),
+        held=held, provider=provider_of(environment.spec, world.cluster, world.settings).name, waits=waits_for_its_turn(world, desired),
     )  # fmt: skip
 
 
 def policies(world: InstallationWorld, identity: Identity, environment: Environment) -> tuple[dict[str, Any], ...]:
     """Return what fences a server in an environment; of one that is not accepted, in which no server is, it raises TypeError."""
-    provider = provider_of(environment.spec.egress, world.policy_kinds)
+    provider = provider_of(environment.spec, world.cluster, world.settings)
     return provider.policies(Fence(identity, _rules(world, environment), world.dns, world.settings.namespaces.system))
+
+
+def _runs(world: InstallationWorld, identity: Identity) -> bool:
+    live = (o for o in world.owned if o["kind"] == "Deployment" and o["metadata"]["name"] == identity.server)
+    return any(deployment["spec"].get("replicas", 1) > 0 for deployment in live)
 
 
 def _server(world: InstallationWorld, installation: Installation, identity: Identity, hosted: SelfHosted, inputs: Inputs) -> Server:

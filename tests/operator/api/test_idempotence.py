@@ -1,6 +1,8 @@
 """Equal states give no write: every builder, applied twice, and a restart over many installations."""
 
 import copy
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ from golden import cases, manifests
 from manifest_world import installation_world
 from operator_platform import Platform, until
 from operator_process import OperatorProcess
+from provider_crds import CILIUM, served
 from wharfinger_cluster.client import Cluster
-from wharfinger_cluster.resource import SECRET, SERVICE
+from wharfinger_cluster.resource import CILIUM_NETWORK_POLICY, SECRET, SERVICE
 from wharfinger_crds import names
 from wharfinger_crds.kinds import INSTALLATION, REGISTRY_ENTRY
 from wharfinger_operator.admission import Admission
@@ -34,10 +37,21 @@ def desired(case: Path, namespace: str) -> tuple[dict[str, Any], ...]:
     return found
 
 
+@pytest.fixture
+async def served_here() -> AsyncIterator[AsyncExitStack]:
+    """What is served for one test."""
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
 @pytest.mark.requirement("ORC-9")
 @pytest.mark.parametrize("case", PLANS, ids=lambda case: case.name.removesuffix(".in.yaml"))
-async def test_what_was_applied_is_settled_and_applied_again_stays_at_its_version(case: Path, cluster: Cluster, namespace: str) -> None:
+async def test_what_was_applied_is_settled_and_applied_again_stays_at_its_version(
+    case: Path, cluster: Cluster, namespace: str, served_here: AsyncExitStack
+) -> None:
     wanted = desired(case, namespace)
+    if any(manifest["kind"] == CILIUM_NETWORK_POLICY.kind for manifest in wanted):
+        await served_here.enter_async_context(served(cluster, CILIUM[-1]))
 
     assert await execute(cluster, diff(wanted, []), lambda _: False, Admission()) is None
 
