@@ -93,7 +93,7 @@ class Operator:
             # Last, since a deletion between this list and the first events is not seen for minutes.
             await _patiently(self._own.load)
             background += [asyncio.create_task(self._own.keep()), asyncio.create_task(self._recorder.run())]
-            self._telemetry.watch(self.queue, lambda: (*self._copies.informers, *self._kinds.informers, *self._seen.informers))
+            self._telemetry.watch(self.queue, lambda: (*self._copies.informers, *self._kinds.informers, *self._seen.followed))
             self.queue.add(SWEEP)
             work = asyncio.create_task(self.queue.run(self._work, self._configuration.workers))
             background.append(asyncio.create_task(self._follow()))
