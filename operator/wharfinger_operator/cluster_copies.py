@@ -86,6 +86,11 @@ class ClusterCopies:
         return (self._nodes, self._daemon_sets, *self._config.values(), self._node_classes, *self._services)
 
     @property
+    def followed(self) -> tuple[Informer, ...]:
+        """Those whose age says something: what the API server refuses is a fact, and not a copy that grows old."""
+        return tuple(informer for informer in self.informers if not _is_refused(informer))
+
+    @property
     def facts(self) -> ClusterFacts:
         """What is known of the cluster."""
         return self._facts

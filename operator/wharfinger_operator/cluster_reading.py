@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
-from sys import intern
 from typing import Any, Final
 
 from wharfinger_cluster.resource import APPLICATION_NETWORK_POLICY, CILIUM_NETWORK_POLICY, FQDN_NETWORK_POLICY, Resource
@@ -24,8 +24,14 @@ def node_sort(node: Mapping[str, Any]) -> NodeSort:
     """Return what counts of a Node."""
     spec, labels = node.get("spec", {}), node["metadata"].get("labels") or {}
     cloud, colon, _ = str(spec.get("providerID", "")).partition(":")
-    counted = frozenset((key, intern(str(labels[key])) if valued else "") for key, valued in NODE_LABELS.items() if key in labels)
-    return NodeSort(intern(cloud) if colon else "", counted, not spec.get("unschedulable"))
+    counted = frozenset((key, str(labels[key]) if valued else "") for key, valued in NODE_LABELS.items() if key in labels)
+    return _sort(cloud if colon else "", counted, not spec.get("unschedulable"))
+
+
+@functools.lru_cache(maxsize=256)
+def _sort(cloud: str, labels: frozenset[tuple[str, str]], schedulable: bool) -> NodeSort:
+    """Return the one value for all nodes of a sort: there may be thousands."""
+    return NodeSort(cloud, labels, schedulable)
 
 
 def node_addresses(node: Mapping[str, Any]) -> tuple[str, ...]:

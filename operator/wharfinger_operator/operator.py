@@ -94,7 +94,7 @@ class Operator:
             # Last, since a deletion between this list and the first events is not seen for minutes.
             await _patiently(self._own.load)
             background += [asyncio.create_task(each) for each in (self._own.keep(), self._shell.run(), self._recorder.run())]
-            self._telemetry.watch(self.queue, lambda: (*self._copies.informers, *self._kinds.informers, *self._seen.informers))
+            self._telemetry.watch(self.queue, lambda: (*self._copies.informers, *self._kinds.informers, *self._seen.followed))
             self.queue.add(SWEEP)
             work = asyncio.create_task(self.queue.run(self._work, self._configuration.workers))
             _log.info("working")

@@ -43,6 +43,7 @@ async def test_missing_rights_are_facts_and_hold_nothing_up(seen: Seen, admin: L
     async with seen(nobody) as (copies, _):
         assert copies.facts.unread == {NODES_READ, DAEMON_SETS_READ, *map(config_read, CONFIG_KEYS)}
         found = detect(copies.facts)
+        assert copies.followed == (), "what is refused is no copy that grows old"
 
     assert found.name == "NetworkPolicy"
     assert found.evidence == ("the operator cannot read nodes",)
