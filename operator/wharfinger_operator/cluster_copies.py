@@ -62,6 +62,7 @@ class ClusterCopies:
         self._blocks: frozenset[str] = frozenset()
         self._rebuilt = float("-inf")
         self._facts = ClusterFacts()
+        self._settled = False
 
         def informer(*scope: Any, transform: Callable[[Object], Object]) -> Informer:
             return Informer(cluster, *scope, on_change=self._changed, transform=transform)
@@ -112,15 +113,16 @@ class ClusterCopies:
         for informer in self.informers:
             while not (informer.synced.is_set() or _is_refused(informer)):  # noqa: ASYNC110 - a refusal is no event
                 await asyncio.sleep(0.05)
-        self.look(tell=False)
+        self.look()
+        self._settled = True
 
-    def look(self, *, tell: bool = True) -> None:
-        """Conclude anew; tell, where something is different."""
+    def look(self) -> None:
+        """Conclude anew; tell, where something is different from what was settled."""
         self._pending = None
         before = (self._facts, self._ranges)
         self._facts = self._concluded()
         self._ranges = self._steady()
-        if tell and before != (self._facts, self._ranges):
+        if self._settled and before != (self._facts, self._ranges):
             _log.info("the cluster's network is another, or is seen differently")
             self._on_change()
 
