@@ -40,19 +40,18 @@ def workload_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Find
         return c.true(c.WORKLOAD_AVAILABLE, c.REMOTE, "the server runs elsewhere")
     if world.installation and world.installation.spec.suspend:
         return c.false(c.WORKLOAD_AVAILABLE, c.SUSPENDED, "suspended: spec.suspend is true")
-    if plan.held:
-        return plan.held
     if plan.waits:
         return c.true(
             c.WORKLOAD_AVAILABLE, c.PROGRESSING, "an edit of the entry reaches this server in its turn; the revision before it serves"
         )
     if plan.moves_to and plan.identity:
-        return _moving_finding(world, plan.identity, plan.moves_to)
+        return _moving_finding(world, plan.identity, plan.held or _available_finding(world, plan.moves_to), plan.moves_to)
+    if plan.held:
+        return plan.held
     return _available_finding(world, plan.identity) if plan.identity else _waits(c.WORKLOAD_AVAILABLE, plan)
 
 
-def _moving_finding(world: InstallationWorld, serving: Identity, to: Identity) -> c.Finding:
-    there = _available_finding(world, to)
+def _moving_finding(world: InstallationWorld, serving: Identity, there: c.Finding, to: Identity) -> c.Finding:
     if _available_finding(world, serving).status != "True":
         return there
     why = there.message if there.status != "True" else "not all of its replicas are ready yet"

@@ -17,6 +17,8 @@ from wharfinger_operator.reconcile import fenced
 from wharfinger_operator.status import installation_status
 from wharfinger_operator.world import Discovery, InstallationWorld
 
+OLD, NEW, THIRD = "wharfinger-servers", "mcp-prod", "mcp-third"
+
 
 def environment(name: str, namespace: str, **spec: Any) -> Environment:
     manifest = {

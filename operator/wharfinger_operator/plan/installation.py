@@ -125,8 +125,9 @@ def policies(world: InstallationWorld, identity: Identity, environment: Environm
 
 
 def _runs(world: InstallationWorld, identity: Identity) -> bool:
-    live = (o for o in world.owned if o["kind"] == "Deployment" and o["metadata"]["name"] == identity.server)
-    return any(deployment["spec"].get("replicas", 1) > 0 for deployment in live)
+    """Tell whether the server runs where it is meant to; one that is still elsewhere begins there anew."""
+    here = (o for o in world.owned if o["kind"] == "Deployment" and o["metadata"]["namespace"] == identity.server_namespace)
+    return any(o["metadata"]["name"] == identity.server and o["spec"].get("replicas", 1) > 0 for o in here)
 
 
 def _server(world: InstallationWorld, installation: Installation, identity: Identity, hosted: SelfHosted, inputs: Inputs) -> Server:

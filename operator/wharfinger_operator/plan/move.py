@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from wharfinger_crds import names
 from wharfinger_crds.connection import Connection, MalformedConnectionError, read_connection
+from wharfinger_operator.plan.enforcement import held_back
 from wharfinger_operator.plan.identity import Identity
 from wharfinger_operator.plan.installation import InstallationPlan, connection_secret, fingerprint, policies
 from wharfinger_operator.plan.installation_checks import allows_namespace, environment_problem
@@ -31,7 +32,8 @@ def plan_move(world: InstallationWorld, plan: InstallationPlan) -> InstallationP
         return plan
     # Calls in flight end with their pod, and so does what fences it.
     plan = replace(plan, drained=frozenset(left & {pod.namespace for pod in world.pods}))
-    if wanted["spec"]["replicas"] == 0:
+    # Suspended; a server that its new environment holds back is called where it was.
+    if wanted["spec"]["replicas"] == 0 and plan.held is None:
         return plan
     places = _places(world)
     serving = _serving(world, places, here)
@@ -69,9 +71,9 @@ def _serving(world: InstallationWorld, places: Mapping[str, Manifest], here: str
 
 
 def _may_stay(world: InstallationWorld) -> bool:
-    """Tell whether the environment that the server leaves, if it is still there, is for the installation's namespace."""
+    """Tell whether the environment that the server leaves, if it is still there, is for the installation's namespace and closes no servers."""
     before = world.environments.get((world.installation.status.environment if world.installation else None) or "")
-    return before is None or allows_namespace(before, world)
+    return before is None or (allows_namespace(before, world) and held_back(before, runs=True) is None)
 
 
 def _held(world: InstallationWorld, plan: InstallationPlan, to: Identity, connection: Connection, serving: str) -> InstallationPlan:

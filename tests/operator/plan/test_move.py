@@ -1,14 +1,11 @@
 """A server that changes its namespace: which one is called, what is kept, what is deleted, what is said."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from golden import manifests
-from manifest_world import NOW, installation_world
-from move_scene import MoveScene, environment
+from manifest_world import NOW
+from move_scene import NEW, OLD, THIRD, MoveScene, environment
 from wharfinger_crds import conditions as c
 from wharfinger_crds import names
 from wharfinger_crds.environment import AllowedNamespaces
@@ -18,26 +15,7 @@ from wharfinger_operator.plan.installation import fingerprint, plan_installation
 from wharfinger_operator.plan.move import plan_move
 from wharfinger_operator.world import PodFact
 
-STDIO = Path(__file__).parent / "testdata/installation-stdio.in.yaml"
-OLD, NEW, THIRD = "wharfinger-servers", "mcp-prod", "mcp-third"
 pytestmark = pytest.mark.requirement("INS-7")
-
-
-@pytest.fixture
-def scene() -> Iterator[MoveScene]:
-    world = installation_world(manifests(STDIO))
-    assert world.entry
-    spaces = world.settings.namespaces.model_copy(update={"servers": (OLD, NEW, THIRD)})
-    entry = world.entry.model_copy(update={"spec": world.entry.spec.model_copy(update={"allowed_environments": ("old", "new", "third")})})
-    environments = {"old": environment("old", OLD), "new": environment("new", NEW), "third": environment("third", THIRD)}
-    world = replace(world, settings=world.settings.model_copy(update={"namespaces": spaces}), entry=entry, environments=environments)
-    made = MoveScene(world)
-    made.move("old")
-    made.look()
-    made.up(OLD)
-    made.asked()
-    made.look()
-    yield made
 
 
 def test_the_old_server_is_called_and_kept_until_the_new_one_is_up_and_was_asked(scene: MoveScene) -> None:
