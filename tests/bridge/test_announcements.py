@@ -9,8 +9,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from bridge_process import META, MODERN, TOKEN, WAIT, Bridge, Start
+from own_address import ADDRESS, rules
 from wharfinger_bridge.announcements import STREAMS, Announcements, announced, requested
 from wharfinger_crds.connection import Connection
 from wharfinger_operator.ask_server import ServerAsker
@@ -88,10 +90,11 @@ async def test_a_change_reaches_everyone_who_listens(start: Start, server: str, 
 
 @pytest.mark.parametrize("server", ["legacy", "modern"])
 async def test_the_operator_hears_of_a_change_of_a_stdio_server(start: Start, server: str) -> None:
-    bridge, asker, heard = await start("--era", server), ServerAsker("0.1.0"), asyncio.Event()
+    bridge, asker, heard = await start("--era", server, options=("--listen", "[::]:0")), ServerAsker("0.1.0"), asyncio.Event()
+    url = URL(bridge.url).with_host(ADDRESS) / "mcp"
     header = {"name": "authorization", "value": f"Bearer {TOKEN}"}
     connection = Connection(
-        namespace="team-a", name="x", uid="u", entry="e", environment="prod", url=f"{bridge.url}/mcp", headers=(header,)
+        namespace="team-a", name="x", uid="u", entry="e", environment="prod", url=str(url), headers=(header,), egress=rules()
     )
     assert (await asker.ask(connection, WAIT)).announces
     listener = asyncio.create_task(asker.listen(connection, heard.set))

@@ -16,7 +16,7 @@ import aiohttp
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.errors import NotFound
 from wharfinger_cluster.kubeconfig import from_kubeconfig
-from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, NAMESPACE, POD, Scope
+from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, NAMESPACE, NETWORK_POLICY, POD, Scope
 from wharfinger_crds import names
 
 QUIET = 1.5
@@ -43,6 +43,9 @@ async def platform_namespaces(cluster: Cluster) -> AsyncIterator[Namespaces]:
         await cluster.create(NAMESPACE, {"metadata": {"name": name}})
     grants = {names.TEAMS_GRANT: "engineering", names.USERS_GRANT: "okta:alice"}
     await cluster.create(NAMESPACE, {"metadata": {"name": spaces.tenant, "annotations": grants}})
+    # As the chart does, and the operator misses it where it is not.
+    closed = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    await cluster.create(NETWORK_POLICY, {"metadata": {"name": "default-deny", "namespace": spaces.servers}, "spec": closed})
     settings = f"""
 publicUrl: https://mcp.acme.dev
 namespaces: {{system: {spaces.system}, catalog: {spaces.catalog}, servers: [{spaces.servers}], tenants: [{spaces.tenant}]}}
