@@ -6,7 +6,7 @@ IMAGES := $(addprefix localhost/,wharfinger:dev wharfinger-server-base:dev wharf
 export PYTHONPATH := tests:tests/local:tests/support
 .DEFAULT_GOAL := help
 
-.PHONY: help setup check test bench bench-operator demo demo-down cluster cluster-down cluster-status images crds golden lock clean
+.PHONY: help setup check test test-all bench bench-operator demo demo-down cluster cluster-down cluster-status images crds golden lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ check: setup ## format, lint, types, imports, generated files
 test: check ## everything: pure, API, node and wire tests; builds what is missing (first run about 20 min)
 	@$(PYTHON) -m cluster_access $(IMAGES) > /dev/null || true   # what cannot be had here is reported by the tests as skipped
 	@$(VENV)/bin/pytest -q -ra
+
+test-all: test ## the same, and the official NetworkPolicy cases against the cluster's policy engine (10 min more)
+	@$(PYTHON) -m network_policy_cases
 
 bench: setup ## measure, and write tests/bench/RESULTS.md
 	@$(PYTHON) -m bench

@@ -4,8 +4,9 @@ import configparser
 
 import pytest
 
-from local_cluster.binaries import HELM, KUBE, linker_flags
+from local_cluster.binaries import HELM, KUBE, POLICY_CASES, linker_flags, version_of
 from local_cluster.buildah import pip_conf
+from local_cluster.layout import GO_SOURCES
 from local_cluster.packages import missing
 from local_cluster.toolchain import as_numbers, wanted
 
@@ -26,6 +27,12 @@ def test_kubernetes_is_told_its_version() -> None:
 
     assert "-X k8s.io/component-base/version.gitVersion=v1.36.3" in flags
     assert "-X k8s.io/component-base/version.gitMinor=36" in flags
+
+
+def test_the_official_cases_are_those_of_the_kubernetes_that_is_built() -> None:
+    modules = [(GO_SOURCES / program.name / "go.mod").read_text() for program in (KUBE, POLICY_CASES)]
+
+    assert len({version_of("k8s.io/kubernetes", text) for text in modules}) == 1
 
 
 def test_helm_is_told_its_version() -> None:

@@ -80,7 +80,7 @@ def _status() -> int:
 
 def _build() -> int:
     go = toolchain.find()
-    for program in (binaries.KUBE, binaries.COREDNS, binaries.HELM):
+    for program in (binaries.KUBE, binaries.COREDNS, binaries.HELM, binaries.CILIUM_RULES):
         sys.stdout.write(f"{binaries.build(program, go)}\n")
     return 0
 

@@ -17,11 +17,15 @@ CGO_OFF = {"CGO_ENABLED": "0"}
 
 @dataclass(frozen=True)
 class Program:
-    """One Go program: the folder of its module under tests/local/go, what to build there, and how long that takes from nothing."""
+    """One Go program: what to build, and how long that takes from nothing."""
 
     name: str
     package: str = "."
     expect: str = ""
+    folder: str = ""
+    """Of its module under tests/local/go; omitted: its name."""
+    is_test: bool = False
+    """A test binary: its package holds tests only."""
 
 
 KUBE = Program("kube", expect="about 10 min on two cores from nothing, of it 2 min of downloads")
@@ -29,6 +33,9 @@ COREDNS = Program("coredns", expect="about 2 min on two cores from nothing")
 HELM = Program("helm", "helm.sh/helm/v4/cmd/helm", expect="about 4 min on two cores from nothing")
 PAUSE = Program("pause")
 STDIO_SERVER = Program("stdio-server")
+POLICY_CASES = Program("network-policy-cases", expect="about 3 min on two cores beside a built Kubernetes", is_test=True)
+AGNHOST = Program("agnhost", "k8s.io/kubernetes/test/images/agnhost", "about 3 min on two cores", folder=POLICY_CASES.name)
+CILIUM_RULES = Program("cilium-rules", expect="about 2 min on two cores from nothing")
 
 
 def version_of(module: str, go_mod: str) -> str:
@@ -55,7 +62,7 @@ def linker_flags(program: Program, go_mod: str) -> str:
 def build(program: Program, go: Go | None = None) -> Path:
     """The program's executable, from the cache or built now."""
     go = go or toolchain.find()
-    source = GO_SOURCES / program.name
+    source = GO_SOURCES / (program.folder or program.name)
     flags = linker_flags(program, (source / "go.mod").read_text())
     entry = cache.key([program.package, flags, repr(CGO_OFF), go.version, *cache.tree(source)])
 
@@ -69,7 +76,8 @@ def build(program: Program, go: Go | None = None) -> Path:
 
 
 def _go_build(go: Go, source: Path, flags: str, program: Program, target: Path) -> None:
-    command = [str(go.command), "build", "-buildvcs=false", "-mod=readonly", f"-ldflags={flags}", "-o", str(target), program.package]
+    verb = ("test", "-c") if program.is_test else ("build",)
+    command = [str(go.command), *verb, "-buildvcs=false", "-mod=readonly", f"-ldflags={flags}", "-o", str(target), program.package]
     with step(f"building {program.name} from Go modules", program.expect):
         try:
             done = subprocess.run(

@@ -16,7 +16,7 @@ from local_cluster.progress import LaunchError, step
 from local_cluster.toolchain import Go
 
 LISTS = LOCAL / "images"
-PROGRAMS = {p.name: p for p in (binaries.STDIO_SERVER,)}
+PROGRAMS = {p.name: p for p in (binaries.STDIO_SERVER, binaries.AGNHOST)}
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def read(path: Path) -> Contents:
 def build(contents: Contents, go: Go) -> Path:
     """The image's archive, from the cache or made now."""
     programs = {f["program"]: binaries.build(PROGRAMS[f["program"]], go) for f in contents.files if "program" in f}
-    slug = contents.name.removeprefix("localhost/").partition(":")[0]
+    slug = contents.name.removeprefix("localhost/").partition(":")[0].replace("/", "-")
     key = cache.key([contents.text, *(p.parent.name for _, p in sorted(programs.items())), *cache.tree(Path(archive.__file__))])
     return cache.obtain(
         f"image-{slug}", key, lambda target: archive.write(target, contents.name, contents.config, _entries(contents, programs))
