@@ -22,7 +22,7 @@ async def test_a_huge_list_is_stored_survives_a_restart_without_a_write_and_one_
     platform: Platform, https: Http
 ) -> None:
     server = AnnouncingServer([tool(f"tool-{number:03}", f"{number} " * 900) for number in range(500)])
-    async with leading(platform):
+    async with leading(platform) as first:
         await install(platform, await url_of(https, server))
         await condition(platform, "Ready", "True", "Succeeded")
         before = await status(platform)
@@ -31,6 +31,7 @@ async def test_a_huge_list_is_stored_survives_a_restart_without_a_write_and_one_
         assert found["binaryData"].keys() == {names.PACKED_TOOLS_KEY}
         assert len(read_definitions(found)) > MEBIBYTE
         assert len(await offered(platform)) == 500
+        await first.settled()
 
     asked = server.lists
     async with leading(platform) as second:
@@ -54,7 +55,7 @@ async def _at_least(server: AnnouncingServer, lists: int) -> bool:
 async def test_a_changed_definition_is_withheld_until_the_entry_accepts_it_and_the_pin_is_kept(platform: Platform, https: Http) -> None:
     server = AnnouncingServer([tool("a"), tool("b"), tool("c")])
     url = await url_of(https, server)
-    async with leading(platform):
+    async with leading(platform) as first:
         await install(platform, url, pinning="Withhold")
         await condition(platform, "ToolsPinned", "True", "FirstSeen")
         await until(lambda: _at_least(server, 2))
@@ -67,6 +68,7 @@ async def test_a_changed_definition_is_withheld_until_the_entry_accepts_it_and_t
 
         await swept(platform)
         assert sorted((await stored(platform)).values()) == [["a", "b", "c"], ["a", "b", "d"], ["b"]]
+        await first.settled()
 
     asked = server.lists
     async with leading(platform) as second:
