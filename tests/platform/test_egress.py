@@ -179,7 +179,7 @@ def named(fenced: PlatformCluster) -> Iterator[PlatformCluster]:
     fenced.run("patch", "configmap", "coredns", "-n", "kube-system", "-p", patch(HOSTS))
     yield fenced
     fenced.apply(environment(mode="DenyAll"))
-    fenced.until(lambda: not fenced.get("ciliumnetworkpolicies", "-n", SERVERS)["items"])
+    fenced.until(lambda: not fenced.get("ciliumnetworkpolicies", "-n", SERVERS).get("items"))
     fenced.run("patch", "configmap", "coredns", "-n", "kube-system", "-p", patch(before))
     fenced.run("delete", "-f", str(CILIUM))
 
