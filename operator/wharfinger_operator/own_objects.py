@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from wharfinger_cluster.client import Cluster
+from wharfinger_cluster.errors import NotFound
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import Scope
 from wharfinger_cluster.workqueue import WorkQueue
@@ -32,6 +35,17 @@ RESYNC: Final = 600.0
 _log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
+class _Gone:
+    """What was deleted while a read was under way, and at which version: its answer may be from before."""
+
+    at: dict[ObjectKey, int] = field(default_factory=dict)
+
+    def is_older(self, manifest: Mapping[str, Any]) -> bool:
+        """Tell whether an object of the answer is one that was deleted meanwhile."""
+        return _version(manifest) <= self.at.get(_key(manifest), 0)
+
+
 class OwnObjects:
     """A copy of our objects, by kind, namespace and name."""
 
@@ -45,6 +59,8 @@ class OwnObjects:
         self._unreadable: set[tuple[str, ObjectKey]] = set()
         self._kinds = {kind.kind: kind for kind in kinds}
         self._doubtful: WorkQueue[str] = WorkQueue()
+        self._reads: dict[str, list[_Gone]] = {kind.kind: [] for kind in kinds}
+        """What was deleted while each read of a kind was under way."""
 
     def all(self, kind: Kind) -> Mapping[ObjectKey, Any]:
         """Return the objects of a kind."""
@@ -62,6 +78,9 @@ class OwnObjects:
             _log.error("an event of a %s without name or version is left out", kind.kind)
             return
         if self._scopes[kind].namespace in {None, key[0]}:
+            if event == "DELETED":
+                for gone in self._reads[kind.kind]:
+                    gone.at[key] = version
             self._put(kind, key, version, None if event == "DELETED" else manifest)
 
     def took(self, kind: Kind, manifest: Mapping[str, Any]) -> None:
@@ -85,13 +104,39 @@ class OwnObjects:
         await self._list(self._kinds[name])
         return RESYNC * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, guards nothing
 
+    async def look_up(self, kind: Kind, name: str, namespace: str) -> bool:
+        """Take in one object as the API server has it; False: it is not there. Raises ClusterError."""
+        with self._reading(kind) as gone:
+            try:
+                found = await self._cluster.get(kind_resource(kind), name, namespace)
+            except NotFound:
+                return False
+            if gone.is_older(found):
+                return False
+            self.take(kind, None, found)
+        return True
+
+    @contextmanager
+    def _reading(self, kind: Kind) -> Iterator[_Gone]:
+        gone = _Gone()
+        self._reads[kind.kind].append(gone)
+        try:
+            yield gone
+        finally:
+            self._reads[kind.kind].remove(gone)
+
     async def _list(self, kind: Kind) -> None:
+        with self._reading(kind) as gone:
+            await self._replace(kind, gone)
+
+    async def _replace(self, kind: Kind, gone: _Gone) -> None:
         before = {key: self._known(kind, key) for key in self._store[kind.kind]}
         seen: set[ObjectKey] = set()
         async for page in self._cluster.pages(kind_resource(kind), self._scopes[kind]):
             for manifest in page.items:
                 seen.add(_key(manifest))
-                self.take(kind, None, manifest)
+                if not gone.is_older(manifest):
+                    self.take(kind, None, manifest)
         for key in before.keys() - seen:
             if self._known(kind, key) == before[key]:
                 self._put(kind, key, before[key], None)

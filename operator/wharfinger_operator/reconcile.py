@@ -102,7 +102,9 @@ class Reconciler:
     async def installation(self, namespace: str, name: str) -> float | None:
         """Bring one installation, or what is left of it, to its desired state; look again where it waits for its turn."""
         world = self._look(namespace, name)
-        if world.installation is None and (world.owned or self.discoverer.knows(namespace, name)) and await self._exists(namespace, name):
+        left = world.installation is None and (world.owned or self.discoverer.knows(namespace, name))
+        # A copy may be stale: nothing is deleted before the API server has said that it is gone.
+        if left and await self.observer.own.look_up(INSTALLATION, name, namespace):
             return None
         plan = plan_move(world, plan_installation(world))
         answer = self.images.ask(namespace, name, plan.question)
@@ -187,15 +189,6 @@ class Reconciler:
             return False if copies.sees_all(key[0], key[1]) else None
 
         return is_foreign
-
-    async def _exists(self, namespace: str, name: str) -> bool:
-        """Ask the API server before deleting what an installation caused: a copy may be stale."""
-        try:
-            found = await self.cluster.get(kind_resource(INSTALLATION), name, namespace)
-        except NotFound:
-            return False
-        self.observer.own.take(INSTALLATION, None, found)
-        return True
 
     def _ask(self, world: InstallationWorld, plan: InstallationPlan) -> None:
         """Let the server be asked for its tools while it is there to answer."""
