@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from wharfinger_crds import conditions as c
-from wharfinger_operator.diff import Key, added, is_answered, is_settled, key_of, missing, state_of
-from wharfinger_operator.world import Manifest
+from wharfinger_operator.diff import added, is_answered, is_settled, missing, state_of
+from wharfinger_operator.world import Key, Manifest, key_of
 
 _SHOWN: Final = 10
 

@@ -19,7 +19,7 @@ from wharfinger_crds import names
 from wharfinger_crds.quantity import amount
 from wharfinger_operator.filled_in import KEPT_OF_SERVICE, is_filled_in
 from wharfinger_operator.plan.egress import POLICY_KINDS
-from wharfinger_operator.world import Manifest
+from wharfinger_operator.world import Key, Manifest, key_of
 
 APPLIED: Final = f"{names.GROUP}/applied"
 """Annotation: hash of the manifest as it was applied; what was taken out of it shows here and nowhere else."""
@@ -27,8 +27,6 @@ _DELETE_ORDER: Final = ("Deployment", "Service", "ConfigMap", "Secret", "Service
 
 _CLOSED_PARTS: Final = frozenset({"spec", "data", "automountServiceAccountToken"})
 _QUANTITIES: Final = (".resources.limits.", ".resources.requests.", ".emptyDir.sizeLimit")
-
-Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,6 @@ class Changes:
     delete: tuple[Manifest, ...] = ()
     remake: tuple[Manifest, ...] = ()
     """Live children that must be deleted before they are applied: what is wrong with them cannot be changed."""
-
-
-def key_of(manifest: Manifest) -> Key:
-    """Return kind, namespace and name."""
-    return (manifest["kind"], manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"])
 
 
 def diff(

@@ -21,9 +21,9 @@ from wharfinger_cluster.resource import (
 )
 from wharfinger_crds import conditions as c
 from wharfinger_operator.admission import Admission
-from wharfinger_operator.diff import Changes, Key, key_of
+from wharfinger_operator.diff import Changes
 from wharfinger_operator.ownership import is_ours
-from wharfinger_operator.world import Manifest
+from wharfinger_operator.world import Key, Manifest, key_of
 
 RESOURCES: Final[dict[str, Resource]] = {
     r.kind: r

@@ -19,7 +19,6 @@ from wharfinger_crds.settings import Settings
 from wharfinger_crds.token import Token
 from wharfinger_operator.cluster_copies import ClusterCopies
 from wharfinger_operator.copies import Copies
-from wharfinger_operator.diff import key_of
 from wharfinger_operator.own_objects import OwnObjects
 from wharfinger_operator.plan.catalog import named_in_catalog
 from wharfinger_operator.plan.dns import dns_peer
@@ -38,6 +37,7 @@ from wharfinger_operator.world import (
     InstallationWorld,
     PodFact,
     TokenWorld,
+    key_of,
 )
 
 

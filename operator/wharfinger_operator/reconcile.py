@@ -22,8 +22,7 @@ from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_E
 from wharfinger_crds.registry_entry import DiscoverySettings
 from wharfinger_operator.admission import Admission
 from wharfinger_operator.ask_bridge import BridgeAsker
-from wharfinger_operator.diff import Changes, diff, key_of
-from wharfinger_operator.diff import Key as ChildKey
+from wharfinger_operator.diff import Changes, diff
 from wharfinger_operator.discover import Discoverer, Question
 from wharfinger_operator.execute import execute
 from wharfinger_operator.image_lookup import ImageLookup
@@ -39,7 +38,8 @@ from wharfinger_operator.plan.token import token_status
 from wharfinger_operator.probe import Prober
 from wharfinger_operator.status import deployment_of, installation_status, workload_finding
 from wharfinger_operator.triggers import Key
-from wharfinger_operator.world import InstallationWorld, Manifest
+from wharfinger_operator.world import InstallationWorld, Manifest, key_of
+from wharfinger_operator.world import Key as ChildKey
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from wharfinger_operator.plan.identity import Identity
 from wharfinger_operator.plan.installation import InstallationPlan
 from wharfinger_operator.plan.tools import plan_tools
 from wharfinger_operator.pod_fact import refused_pods
-from wharfinger_operator.world import InstallationWorld, Manifest, PodFact
+from wharfinger_operator.world import InstallationWorld, Manifest, PodFact, key_of
 
 
 def deployment_of(world: InstallationWorld, plan: InstallationPlan) -> Manifest | None:
@@ -26,10 +26,8 @@ def deployment_of(world: InstallationWorld, plan: InstallationPlan) -> Manifest 
 
 
 def _deployment_at(world: InstallationWorld, place: Identity) -> Manifest | None:
-    wanted = (place.server_namespace, place.server)
-    return next(
-        (o for o in world.owned if o["kind"] == "Deployment" and (o["metadata"]["namespace"], o["metadata"]["name"]) == wanted), None
-    )
+    wanted = ("Deployment", place.server_namespace, place.server)
+    return next((o for o in world.owned if key_of(o) == wanted), None)
 
 
 def workload_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Finding:

@@ -21,6 +21,12 @@ from wharfinger_crds.tool_definitions import Definitions
 from wharfinger_operator.cluster_facts import NOTHING_KNOWN, ClusterFacts
 
 Manifest = Mapping[str, Any]
+Key = tuple[str, str, str]
+
+
+def key_of(manifest: Manifest) -> Key:
+    """Return kind, namespace and name."""
+    return (manifest["kind"], manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"])
 
 
 @dataclass(frozen=True)

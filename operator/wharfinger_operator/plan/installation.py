@@ -34,7 +34,7 @@ from wharfinger_operator.plan.revision import with_running_bridge
 from wharfinger_operator.plan.rollout import waits_for_its_turn
 from wharfinger_operator.plan.tools import plan_tools
 from wharfinger_operator.plan.workload import Server, bridge_token, workload
-from wharfinger_operator.world import InstallationWorld, Manifest
+from wharfinger_operator.world import InstallationWorld, Manifest, key_of
 
 REVOKED: Final = frozenset({c.NAMESPACE_NOT_TENANT, c.OWNER_NOT_GRANTED, c.NAMESPACE_NOT_ALLOWED})
 """Reasons for which a running server is taken away; so it is where its owner may not see the entry any more, which has the reason of a missing
@@ -126,8 +126,8 @@ def policies(world: InstallationWorld, identity: Identity, environment: Environm
 
 def _runs(world: InstallationWorld, identity: Identity) -> bool:
     """Tell whether the server runs where it is meant to; one that is still elsewhere begins there anew."""
-    here = (o for o in world.owned if o["kind"] == "Deployment" and o["metadata"]["namespace"] == identity.server_namespace)
-    return any(o["metadata"]["name"] == identity.server and o["spec"].get("replicas", 1) > 0 for o in here)
+    wanted = ("Deployment", identity.server_namespace, identity.server)
+    return any(key_of(o) == wanted and o["spec"].get("replicas", 1) > 0 for o in world.owned)
 
 
 def _server(world: InstallationWorld, installation: Installation, identity: Identity, hosted: SelfHosted, inputs: Inputs) -> Server:
@@ -156,7 +156,7 @@ def _rules(world: InstallationWorld, environment: Environment) -> EgressRules:
 def _kept_fence(world: InstallationWorld) -> tuple[dict[str, Any], ...]:
     """Return what fences a server that goes on with what it has, by the rules of today: else an owner could keep wider ones by breaking
     his installation before they are tightened. Nothing is added to what is there."""
-    there = {(o["kind"], o["metadata"]["namespace"], o["metadata"]["name"]): o for o in world.owned}
+    there = {key_of(o): o for o in world.owned}
     stored = there.get(("Secret", world.settings.namespaces.system, names.connection_name(world.namespace, world.name)))
     try:
         connection = read_connection(base64.b64decode(stored["data"][names.CONNECTION_KEY])) if stored else None
@@ -170,7 +170,7 @@ def _kept_fence(world: InstallationWorld) -> tuple[dict[str, Any], ...]:
         tightened = connection.model_copy(update={"egress": _rules(world, environment)})
         return (connection_secret(world, identity, tightened),)
     fence = policies(world, identity, environment)
-    return tuple(o for o in fence if (o["kind"], o["metadata"]["namespace"], o["metadata"]["name"]) in there)
+    return tuple(o for o in fence if key_of(o) in there)
 
 
 def _connection(

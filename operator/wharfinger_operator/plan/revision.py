@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from wharfinger_crds import names
-from wharfinger_operator.world import Manifest
+from wharfinger_operator.world import Manifest, key_of
 
 REVISION: Final = f"{names.GROUP}/revision"
 """Annotation of a Deployment: HMAC of its pod template, the bridge's image included."""
@@ -32,7 +32,7 @@ def is_other_revision(desired: Manifest, live: Manifest) -> bool:
 
 
 def _deployment(desired: dict[str, Any], owned: Sequence[Manifest], root_key: bytes) -> dict[str, Any]:
-    live = next((o for o in owned if o["kind"] == "Deployment" and _place(o) == _place(desired)), None)
+    live = next((o for o in owned if key_of(o) == key_of(desired)), None)
     running = _bridge(live) if live else None
     if running is not None and _bridge(desired) is not None:
         kept = _with_bridge(desired, running)
@@ -41,10 +41,6 @@ def _deployment(desired: dict[str, Any], owned: Sequence[Manifest], root_key: by
     metadata = desired["metadata"]
     annotations = {**metadata.get("annotations", {}), REVISION: _proof(desired, root_key)}
     return {**desired, "metadata": {**metadata, "annotations": annotations}}
-
-
-def _place(manifest: Manifest) -> tuple[str, str]:
-    return (manifest["metadata"]["namespace"], manifest["metadata"]["name"])
 
 
 def _bridge(deployment: Manifest) -> str | None:
