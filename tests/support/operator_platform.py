@@ -1,8 +1,8 @@
 """The namespaces and objects of one operator under test, and waiting for what it does."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,16 @@ class Platform:
         started = await start_operator(self.kubeconfig, self.spaces.system, self.log)
         self.operators.append(started)
         return started
+
+    @asynccontextmanager
+    async def leading(self) -> AsyncIterator[OperatorProcess]:
+        """Run an operator that leads; it is stopped whatever happens."""
+        running = await self.operator()
+        try:
+            await until(running.leads, 60)
+            yield running
+        finally:
+            await running.stop()
 
     async def apply(self, kind: Kind, name: str, spec: dict[str, Any]) -> Object:
         metadata: dict[str, Any] = {"name": name, **({"namespace": self.spaces.tenant} if kind.namespaced else {})}

@@ -1,14 +1,11 @@
 """An installation of a remote server on a platform under test, and what is known of its tools."""
 
 import base64
-import contextlib
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 from announcing_server import AnnouncingServer
 from operator_platform import Platform, until
-from operator_process import OperatorProcess
 from own_address import EGRESS
 from recording_server import Http
 from wharfinger_cluster.resource import CONFIG_MAP, SECRET, Scope
@@ -16,17 +13,6 @@ from wharfinger_crds import names
 from wharfinger_crds.connection import read_connection
 from wharfinger_crds.kinds import INSTALLATION, REGISTRY_ENTRY
 from wharfinger_crds.tool_definitions import read_definitions
-
-
-@contextlib.asynccontextmanager
-async def leading(platform: Platform) -> AsyncIterator[OperatorProcess]:
-    """Run an operator that leads; it is stopped whatever happens."""
-    running = await platform.operator()
-    try:
-        await until(running.leads, 60)
-        yield running
-    finally:
-        await running.stop()
 
 
 def tool(name: str, description: str = "") -> dict[str, Any]:

@@ -30,12 +30,8 @@ async def platform(alone: None, crds: None, control_plane: str, cluster: Cluster
 
 @pytest.fixture
 async def operator(platform: Platform) -> AsyncIterator[OperatorProcess]:
-    running = await platform.operator()
-    try:
-        await until(running.leads, 60)
+    async with platform.leading() as running:
         yield running
-    finally:
-        await running.stop()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from announcing_server import AnnouncingServer
 from backup import backup, lose_everything, restore
 from operator_platform import Platform, until
 from recording_server import Http
-from remote_installation import condition, install, leading, offered, stored, tool, url_of
+from remote_installation import condition, install, offered, stored, tool, url_of
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import SECRET, Object, Scope
 from wharfinger_crds import names
@@ -91,7 +91,7 @@ async def test_a_backup_restored_into_an_empty_cluster_comes_up_with_its_grants_
     children: bool, platform: Platform, https: Http
 ) -> None:
     server = AnnouncingServer([tool("a"), tool("b")])
-    async with leading(platform) as first:
+    async with platform.leading() as first:
         await fill(platform, await url_of(https, server))
         await condition(platform, "Ready", "True", "Succeeded")
         await until(partial(_has_children, platform), SECONDS)
@@ -108,7 +108,7 @@ async def test_a_backup_restored_into_an_empty_cluster_comes_up_with_its_grants_
     await restore(platform, kept.first)
     shuffled = list(kept.rest)
     random.Random(int(children)).shuffle(shuffled)  # noqa: S311 - any order, and the same again
-    async with leading(platform) as second:
+    async with platform.leading() as second:
         await restore(platform, shuffled)
 
         async def is_as_before() -> bool:
@@ -119,7 +119,7 @@ async def test_a_backup_restored_into_an_empty_cluster_comes_up_with_its_grants_
         await second.settled()
         assert await stored(platform) == definitions
         assert await offered(platform) == ["a", "b"]
-    async with leading(platform) as third:
+    async with platform.leading() as third:
         await third.settled()
         assert await third.writes() == 0
 

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from operator_platform import Platform, until
-from remote_installation import leading
 from served_crds import CRDS
 from wharfinger_cluster.errors import ClusterError
 from wharfinger_cluster.kind_resource import kind_resource
@@ -123,7 +122,7 @@ async def test_objects_of_the_first_version_are_read_and_reconciled_after_their_
     assert {_kind(found) for found in before} == set(KINDS)
     await upgrade()
 
-    async with leading(platform) as operator:
+    async with platform.leading() as operator:
 
         async def are_reconciled() -> bool:
             found = [await read(platform, o) for o in before if _kind(o).ready]
@@ -144,7 +143,7 @@ async def test_objects_of_the_first_version_are_read_and_reconciled_after_their_
 async def test_under_the_crds_of_the_first_version_nothing_is_deleted_rolled_or_lost_but_what_they_do_not_know(
     platform: Platform, upgrade: Serve
 ) -> None:
-    async with leading(platform) as operator:
+    async with platform.leading() as operator:
         found = await platform.get(REGISTRY_ENTRY, f"entry-{platform.mark}")
         assert found is not None
         await platform.apply(
@@ -161,7 +160,7 @@ async def test_under_the_crds_of_the_first_version_nothing_is_deleted_rolled_or_
         await platform.looked_at_again()
 
     # Also one that begins with them.
-    async with leading(platform) as second:
+    async with platform.leading() as second:
         await platform.looked_at_again()
         assert await second.writes("deployments") == 0
         after = _versions(await platform.children())

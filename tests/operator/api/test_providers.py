@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -31,16 +31,6 @@ async def definitions(cluster: Cluster) -> AsyncIterator[None]:
     """Every provider's kind, served."""
     async with served(cluster, CILIUM), served(cluster, "aws"), served(cluster, "gke"):
         yield
-
-
-@asynccontextmanager
-async def running(platform: Platform) -> AsyncIterator[OperatorProcess]:
-    operator = await platform.operator()
-    try:
-        await until(operator.leads, 60)
-        yield operator
-    finally:
-        await operator.stop()
 
 
 async def policies(platform: Platform) -> dict[str, Object]:
@@ -216,18 +206,18 @@ async def test_another_project_s_kind_of_the_same_name_is_not_used(platform: Pla
 
 @pytest.mark.requirement("ENV-5")
 async def test_a_restart_writes_nothing_and_finds_what_an_absence_left(definitions: None, platform: Platform, cluster: Cluster) -> None:
-    async with running(platform) as operator:
+    async with platform.leading() as operator:
         await platform.install(provider="Cilium", **DOMAINS)
         before = await until(kinds(platform, "CiliumNetworkPolicy", "NetworkPolicy"))
         await until(says(platform, "Ready", "True", "Succeeded"))
         await operator.settled()
-    async with running(platform) as operator:
+    async with platform.leading() as operator:
         await operator.settled()
         assert await operator.writes() == 0
     assert await policies(platform) == before
 
     await platform.environment(provider="AWS", **DOMAINS)
-    async with running(platform):
+    async with platform.leading():
         await until(kinds(platform, "ApplicationNetworkPolicy", "NetworkPolicy"))
         await cluster.delete(kind_resource(INSTALLATION), "time", platform.spaces.tenant)
         await until(lambda: all_gone(platform))

@@ -5,7 +5,7 @@ import pytest
 from announcing_server import AnnouncingServer
 from operator_platform import Platform, until
 from recording_server import Http
-from remote_installation import condition, install, leading, offered, tool, url_of
+from remote_installation import condition, install, offered, tool, url_of
 from wharfinger_cluster.errors import Invalid
 from wharfinger_cluster.resource import CONFIG_MAP, Object, Scope
 from wharfinger_crds import names
@@ -21,7 +21,7 @@ async def stored(platform: Platform) -> Object | None:
 @pytest.mark.requirement("ORC-9")
 async def test_stored_definitions_that_are_deleted_or_lose_their_labels_are_back_within_seconds(platform: Platform, https: Http) -> None:
     server = AnnouncingServer([tool("a"), tool("b")])
-    async with leading(platform):
+    async with platform.leading():
         await install(platform, await url_of(https, server))
         await condition(platform, "Ready", "True", "Succeeded")
         before = await stored(platform)
@@ -48,14 +48,14 @@ async def test_stored_definitions_that_are_deleted_or_lose_their_labels_are_back
 @pytest.mark.requirement("ORC-9")
 async def test_definitions_that_were_deleted_while_the_operator_was_away_are_asked_for_again(platform: Platform, https: Http) -> None:
     server = AnnouncingServer([tool("a")])
-    async with leading(platform):
+    async with platform.leading():
         await install(platform, await url_of(https, server))
         await condition(platform, "Ready", "True", "Succeeded")
         before = await stored(platform)
     assert before is not None
     await platform.cluster.delete(CONFIG_MAP, before["metadata"]["name"], platform.spaces.system)
 
-    async with leading(platform):
+    async with platform.leading():
 
         async def is_back() -> bool:
             found = await stored(platform)

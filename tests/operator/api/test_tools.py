@@ -7,7 +7,7 @@ import pytest
 from announcing_server import AnnouncingServer
 from operator_platform import Platform, until
 from recording_server import Http
-from remote_installation import condition, entry, install, installation, leading, offered, status, stored, tool, url_of
+from remote_installation import condition, entry, install, installation, offered, status, stored, tool, url_of
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import CONFIG_MAP, Scope
 from wharfinger_crds import names
@@ -22,7 +22,7 @@ async def test_a_huge_list_is_stored_survives_a_restart_without_a_write_and_one_
     platform: Platform, https: Http
 ) -> None:
     server = AnnouncingServer([tool(f"tool-{number:03}", f"{number} " * 900) for number in range(500)])
-    async with leading(platform) as first:
+    async with platform.leading() as first:
         await install(platform, await url_of(https, server))
         await condition(platform, "Ready", "True", "Succeeded")
         before = await status(platform)
@@ -34,7 +34,7 @@ async def test_a_huge_list_is_stored_survives_a_restart_without_a_write_and_one_
         await first.settled()
 
     asked = server.lists
-    async with leading(platform) as second:
+    async with platform.leading() as second:
         # The second list is that for what may have changed before the stream was open.
         await until(lambda: _at_least(server, asked + 2))
         assert await second.writes() == 0
@@ -55,7 +55,7 @@ async def _at_least(server: AnnouncingServer, lists: int) -> bool:
 async def test_a_changed_definition_is_withheld_until_the_entry_accepts_it_and_the_pin_is_kept(platform: Platform, https: Http) -> None:
     server = AnnouncingServer([tool("a"), tool("b"), tool("c")])
     url = await url_of(https, server)
-    async with leading(platform) as first:
+    async with platform.leading() as first:
         await install(platform, url, pinning="Withhold")
         await condition(platform, "ToolsPinned", "True", "FirstSeen")
         await until(lambda: _at_least(server, 2))
@@ -71,7 +71,7 @@ async def test_a_changed_definition_is_withheld_until_the_entry_accepts_it_and_t
         await first.settled()
 
     asked = server.lists
-    async with leading(platform) as second:
+    async with platform.leading() as second:
         await until(lambda: _at_least(server, asked + 1))
         assert await second.writes() == 0
         assert await offered(platform) == ["b"]
