@@ -224,9 +224,14 @@ class Reconciler:
             "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
         try:
-            self.observer.own.took(kind, await self.cluster.apply(kind_resource(kind), body, subresource="status"))
+            answer = await self.cluster.apply(kind_resource(kind), body, subresource="status")
+            if type(status).model_validate(answer["status"]) != status:
+                # Somebody else wrote there too, such as a restored backup: server-side apply would leave it for ever.
+                exactly = {"status": _replacing(answer["status"], body["status"])}
+                answer = await self.cluster.patch(kind_resource(kind), meta.name, exactly, meta.namespace, subresource="status")
         except NotFound:
             return
+        self.observer.own.took(kind, answer)
         self._tell(body, before, status)
 
     def _tell(self, manifest: dict[str, Any], before: Status, status: Status) -> None:
@@ -245,3 +250,13 @@ class Reconciler:
                 ready.status,
                 ready.reason,
             )
+
+
+def _replacing(found: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return the merge patch (RFC 7386) that makes `wanted` of `found`."""
+    both = {key: _replacing(found[key], value) if _are_objects(found.get(key), value) else value for key, value in wanted.items()}
+    return dict.fromkeys(found.keys() - wanted.keys()) | both
+
+
+def _are_objects(*values: Any) -> bool:
+    return all(isinstance(value, dict) for value in values)

@@ -59,9 +59,7 @@ class Platform:
     async def apply(self, kind: Kind, name: str, spec: dict[str, Any]) -> Object:
         metadata: dict[str, Any] = {"name": name, **({"namespace": self.spaces.tenant} if kind.namespaced else {})}
         if not kind.namespaced:
-            self.clusterwide[kind.kind, name] = kind
-            # An installed chart's policy refuses to lose what is in use.
-            metadata["annotations"] = {names.ALLOW_DELETION: "true"}
+            self.taken_away_at_the_end(kind, name)
         return await self.cluster.apply(kind_resource(kind), {"metadata": metadata, "spec": spec})
 
     async def get(self, kind: Kind, name: str) -> Object | None:
@@ -114,9 +112,16 @@ class Platform:
 
         await until(is_back)
 
+    def taken_away_at_the_end(self, kind: Kind, name: str) -> None:
+        """Have an object of the whole cluster deleted with this platform."""
+        self.clusterwide[kind.kind, name] = kind
+
     async def close(self) -> None:
         for started in self.operators:
             await started.stop()
+        # An installed chart's policy refuses to lose what is in use.
+        allowed = {"metadata": {"annotations": {names.ALLOW_DELETION: "true"}}}
         for (_, name), kind in reversed(self.clusterwide.items()):
             with suppress(NotFound):
+                await self.cluster.patch(kind_resource(kind), name, allowed)
                 await self.cluster.delete(kind_resource(kind), name)

@@ -89,9 +89,9 @@ def _kind(document: Object) -> Kind:
 
 async def store(platform: Platform, document: Object) -> Object:
     kind = _kind(document)
-    if not kind.namespaced:
-        platform.clusterwide[kind.kind, document["metadata"]["name"]] = kind
     made = await platform.cluster.create(kind_resource(kind), {key: value for key, value in document.items() if key != "status"})
+    if not kind.namespaced:
+        platform.taken_away_at_the_end(kind, document["metadata"]["name"])
     if "status" in document:
         meta = document["metadata"]
         body = {"status": document["status"]}

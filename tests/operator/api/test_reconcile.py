@@ -78,6 +78,25 @@ async def test_a_restarted_operator_writes_nothing(platform: Platform) -> None:
     await second.stop()
 
 
+async def test_what_somebody_else_wrote_into_a_status_is_taken_out_once(platform: Platform, operator: OperatorProcess) -> None:
+    await platform.install()
+    await until(lambda: _has(platform, STDIO_CHILDREN))
+    await operator.settled()
+    written = await operator.writes()
+    alien = {"type": "Alien", "status": "True", "reason": "X", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    found = await platform.cluster.get(kind_resource(INSTALLATION), "time", platform.spaces.tenant)
+    status = {"tools": {"count": 7, "hash": "x"}, "conditions": [*found["status"]["conditions"], alien]}
+    await platform.cluster.patch(kind_resource(INSTALLATION), "time", {"status": status}, platform.spaces.tenant, subresource="status")
+
+    async def is_as_before() -> bool:
+        now = await platform.cluster.get(kind_resource(INSTALLATION), "time", platform.spaces.tenant)
+        return bool(now["status"] == found["status"])
+
+    await until(is_as_before)
+    await operator.settled()
+    assert await operator.writes() == written + 2
+
+
 @pytest.mark.parametrize("resource", [DEPLOYMENT, SERVICE, NETWORK_POLICY, SECRET], ids=lambda r: r.kind)
 async def test_a_deleted_child_comes_back(resource: Resource, platform: Platform, operator: OperatorProcess) -> None:
     await platform.install()
