@@ -6,7 +6,7 @@ IMAGES := $(addprefix localhost/,wharfinger:dev wharfinger-server-base:dev wharf
 export PYTHONPATH := tests:tests/local:tests/support
 .DEFAULT_GOAL := help
 
-.PHONY: help setup check test test-all bench bench-operator demo demo-down cluster cluster-down cluster-status images crds golden lock clean
+.PHONY: help setup check test test-api test-node test-all bench bench-operator demo demo-down cluster cluster-down cluster-status images crds golden lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -26,7 +26,13 @@ check: setup ## format, lint, types, imports, generated files
 
 test: check ## everything: pure, API, node and wire tests; builds what is missing (first run about 20 min)
 	@$(PYTHON) -m cluster_access $(IMAGES) > /dev/null || true   # what cannot be had here is reported by the tests as skipped
-	@$(VENV)/bin/pytest -q -ra
+	@$(MAKE) --no-print-directory -k -j2 test-api test-node
+
+test-api: setup ## all tests but those of the node, side by side, each worker with a control plane of its own
+	@$(VENV)/bin/pytest -q -ra -n auto --dist loadfile --ignore=tests/platform
+
+test-node: setup ## the tests that run pods: the platform, installed by its chart
+	@$(VENV)/bin/pytest -q -ra -p no:xdist tests/platform
 
 test-all: test ## the same, and the official NetworkPolicy cases against the cluster's policy engine (10 min more)
 	@$(PYTHON) -m network_policy_cases

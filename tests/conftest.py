@@ -6,6 +6,7 @@ Imports are in the fixtures, so that pure tests neither need nor load what talks
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,21 @@ import golden as golden_files
 if TYPE_CHECKING:
     from wharfinger_cluster.client import Cluster
     from wharfinger_cluster.connection import Login
+
+WORKERS = 3
+"""Of pytest-xdist on this machine or a smaller one: an API test waits for most of its time."""
+
+
+# Before anything of the launcher is imported: a worker of pytest-xdist has a control plane of its own.
+if WORKER := os.environ.get("PYTEST_XDIST_WORKER", ""):
+    os.environ["WHARFINGER_LOCAL_NUMBER"] = str(int(WORKER.removeprefix("gw")) + 1)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """How many workers `-n auto` means: none where the API tests share a cluster that somebody named, or kind."""
+    import cluster_access  # noqa: PLC0415
+
+    return WORKERS if cluster_access.has_control_planes_beside() else 0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,14 +57,17 @@ def golden(case: Path, pytestconfig: pytest.Config) -> golden_files.Golden:
 
 
 @pytest.fixture(scope="session")
-def control_plane() -> str:
+def control_plane() -> Iterator[str]:
     """The path of an administrator's kubeconfig."""
     import cluster_access  # noqa: PLC0415
+    from local_cluster import lifecycle  # noqa: PLC0415
 
     reached = cluster_access.control_plane()
     if isinstance(reached, cluster_access.Unavailable):
         pytest.skip(str(reached))
-    return str(reached.kubeconfig)
+    yield str(reached.kubeconfig)
+    if WORKER:
+        lifecycle.down()
 
 
 @pytest.fixture

@@ -85,6 +85,11 @@ def node(wanted: Sequence[str] = ()) -> Node | Unavailable:
     return Node(reached.kubeconfig, reached.kubectl, reached.helm, reached.how)
 
 
+def has_control_planes_beside() -> bool:
+    """Whether there can be several control planes here at the same time: those of the local launcher."""
+    return not os.environ.get(NAMED) and not images.docker_runs() and lifecycle.refused() is None
+
+
 def _reach(environment: Mapping[str, str], *, with_node: bool) -> ControlPlane | Unavailable:
     if named := environment.get(NAMED):
         return _named(Path(named))

@@ -18,7 +18,9 @@ def parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start the cluster, or share the one that is up", epilog=EXIT_CODES)
     up.add_argument("--control-plane-only", action="store_true", help="API server and controllers, no node: for what needs no pods")
     down = commands.add_parser(
-        "down", help="end the cluster and leave nothing of it; binaries and images stay in the cache", epilog=EXIT_CODES
+        "down",
+        help="end the cluster and control planes beside it, and leave nothing of them; binaries and images stay in the cache",
+        epilog=EXIT_CODES,
     )
     down.add_argument("--force", action="store_true", help="even while a test session or demo uses it")
     commands.add_parser("status", help="what runs", epilog=EXIT_CODES)

@@ -6,11 +6,13 @@ from local_cluster import api, pki
 from local_cluster.layout import (
     API_PORT,
     CLUSTER_DOMAIN,
+    CONTROLLERS_PORT,
     ETCD_PEER_PORT,
     ETCD_PORT,
     PKI,
     POD_CIDR,
     RUN,
+    SCHEDULER_PORT,
     SERVICE_CIDR,
     kubeconfig,
 )
@@ -85,6 +87,7 @@ def controller_manager(kube: Path) -> Component:
         authentication_kubeconfig=config,
         authorization_kubeconfig=config,
         bind_address="127.0.0.1",
+        secure_port=str(CONTROLLERS_PORT),
         service_account_private_key_file=PKI / "sa.key",
         root_ca_file=PKI / "ca.crt",
         use_service_account_credentials=None,
@@ -111,6 +114,7 @@ def scheduler(kube: Path) -> Component:
         authentication_kubeconfig=config,
         authorization_kubeconfig=config,
         bind_address="127.0.0.1",
+        secure_port=str(SCHEDULER_PORT),
         leader_elect="false",
     )
     return Component("scheduler", (str(kube), *flags))

@@ -3,11 +3,13 @@
 import os
 import platform
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from local_cluster import api, binaries, cache, control_plane, images, lock, machine, node, process, state, teardown, toolchain
-from local_cluster.layout import ADMIN_KUBECONFIG, HERE, LOGS, NODE, NODE_COMPONENTS, REPOSITORY
+from local_cluster.layout import ADMIN_KUBECONFIG, BESIDE, HERE, LOGS, NODE, NODE_COMPONENTS, NUMBER, REPOSITORY, numbers_beside
 from local_cluster.progress import LaunchError, say
 from local_cluster.state import Action, Decision, Found, State, Wanted
 
@@ -38,6 +40,8 @@ def up(*, with_node: bool, in_use: bool = False) -> Cluster:
     """
     if reason := refused():
         raise LaunchError(str(reason))
+    if with_node and BESIDE:
+        raise LaunchError(f"only the machine's cluster has a node: unset {NUMBER}")
     go = toolchain.find()
     kube = binaries.build(binaries.KUBE, go)
     parts = node.parts(go) if with_node else None
@@ -53,16 +57,28 @@ def up(*, with_node: bool, in_use: bool = False) -> Cluster:
 
 
 def down(*, force: bool = False) -> str:
-    """End the cluster, whatever state it is in, and say what was done. Raises LaunchError where it is in use and `force` is not given."""
+    """End the cluster and those beside it, whatever state they are in, and say what was done.
+
+    Raises LaunchError where one is in use and `force` is not given.
+    """
     if reason := machine.refusal(machine.Machine(platform.system(), is_root=os.geteuid() == 0)):
         raise LaunchError(str(reason))
     with lock.machine("down"):
         if (users := lock.users()) and not force:
             raise LaunchError(f"the cluster is in use by {', '.join(users)}: wait for its end, or give --force")
-        if not teardown.remains():
-            return "no cluster was up"
-        teardown.teardown()
-    return "down"
+        was_up = teardown.remains()
+        if was_up:
+            teardown.teardown()
+    return "down" if _end_beside(force=force) or was_up else "no cluster was up"
+
+
+def _end_beside(*, force: bool) -> bool:
+    numbers = () if BESIDE else numbers_beside()
+    for number in numbers:
+        command = [sys.executable, "-m", "local_cluster", "down", *(["--force"] if force else [])]
+        if subprocess.run(command, env=os.environ | {NUMBER: number}, check=False).returncode:
+            raise LaunchError(f"control plane {number} beside the cluster is still there, for the reason above")
+    return bool(numbers)
 
 
 def found() -> Found:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from local_cluster import process
 from local_cluster.layout import (
+    BESIDE,
     BRIDGE,
     CNI,
     CONTAINERD,
@@ -41,7 +42,8 @@ def remains() -> bool:
 def teardown() -> None:
     """End every process of ours and remove what they left. Raises LaunchError naming what would not go."""
     with step("ending the cluster"):
-        end_node()
+        if not BESIDE:
+            end_node()
         process.end({*process.marked(), *process.recorded()})
         if RUN.exists():
             shutil.rmtree(RUN)
