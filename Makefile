@@ -32,7 +32,7 @@ test-api: setup ## all tests but those of the node, side by side, each worker wi
 	@$(VENV)/bin/pytest -q -ra -n auto --dist loadfile --ignore=tests/platform
 
 test-node: setup ## the tests that run pods: the platform, installed by its chart
-	@$(VENV)/bin/pytest -q -ra -p no:xdist tests/platform
+	@$(VENV)/bin/pytest -q -ra tests/platform
 
 test-all: test ## the same, and the official NetworkPolicy cases against the cluster's policy engine (10 min more)
 	@$(PYTHON) -m network_policy_cases

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from wharfinger_gateway import modern
-from wharfinger_gateway.call import call_tool
+from wharfinger_gateway.call import Call, call_tool
 from wharfinger_gateway.catalog import Catalogs
-from wharfinger_gateway.forward import Served
-from wharfinger_gateway.receive import Question
+from wharfinger_gateway.listeners import Listener, Listeners
+from wharfinger_gateway.question import Question, Within
 from wharfinger_gateway.refusals import Reason, Refusal
+from wharfinger_gateway.relay import LOG_LEVELS
 from wharfinger_gateway.reply import Answer, refused, result, served
+from wharfinger_gateway.scope import CancelScope
+from wharfinger_gateway.subscription import acknowledgement, announcement, ending, wanted_kinds
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.upstreams import Upstreams
+from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import Request
 
 
 class Answerer:
     """Answers requests out of catalogues and upstreams."""
 
-    def __init__(self, upstreams: Upstreams, telemetry: Telemetry) -> None:
-        self._catalogs = Catalogs()
+    def __init__(self, catalogs: Catalogs, upstreams: Upstreams, listeners: Listeners, telemetry: Telemetry) -> None:
+        self._catalogs = catalogs
         self._upstreams = upstreams
+        self._listeners = listeners
         self._telemetry = telemetry
 
     async def answer(self, question: Question, request: Request, started: float) -> Answer:
@@ -33,6 +39,10 @@ class Answerer:
                 return self._list(question, request)
             case "server/discover", True:
                 return result(request.id, modern.discover_result(question.permit.gateway))
+            case "subscriptions/listen", True:
+                return await self._listen(question, request)
+            case "logging/setLevel", False:
+                return self._set_level(question, request)
             case "ping", False:
                 return result(request.id, {})
             case _:
@@ -45,14 +55,47 @@ class Answerer:
         return result(request.id, catalog.modern_result if question.modern else catalog.legacy_result)
 
     async def _call(self, question: Question, request: Request, started: float) -> Answer:
-        headers = question.headers if question.modern else None
-        call = await call_tool(question.permit, request.params, headers, self._catalogs, self._upstreams)
-        if isinstance(call.outcome, Served):
-            answer = served(request.id, call.outcome.response, question.permit.gateway, is_modern=question.modern)
-        else:
+        calls = question.rules.state.calls if isinstance(question.rules, Within) else {}
+        if request.id in calls:
+            return self._refuse(question, request, Refusal(Reason.ID_IN_USE))
+        scope = CancelScope()
+        if question.modern:
+            # Its client's leaving means nothing in older revisions (2025-11-25, transports), where a message cancels.
+            question.channel.on_leave(scope.cancel)
+        calls[request.id] = scope.cancel
+        question.channel.linger()
+        try:
+            call = await scope.run(call_tool(question, request.params, self._catalogs, self._upstreams))
+        finally:
+            del calls[request.id]
+        if call is None:
+            call = Call(question.permit, Refusal(Reason.CANCELLED), jsonrpc.text_member(request.params, "name") or "")
+            answer = Answer(b"")
+        elif isinstance(call.outcome, Refusal):
             answer = self._refuse(question, request, call.outcome)
+        else:
+            answer = served(request.id, call.outcome.response, question.permit.gateway, is_modern=question.modern)
         self._telemetry.called(call, time.perf_counter() - started)
         return answer
+
+    async def _listen(self, question: Question, request: Request) -> Answer:
+        kinds = wanted_kinds(request.params)
+        if kinds is None:
+            return self._refuse(question, request, Refusal(Reason.PARAMS_INVALID, detail="notifications must be an object"))
+        await question.channel.say(acknowledgement(request.id, kinds))
+        listener = Listener(question.incoming, partial(announcement, subscription=request.id))
+        refusal = await self._listeners.serve(listener, question.permit, kinds)
+        if refusal is not None:
+            return self._refuse(question, request, refusal)
+        return result(request.id, ending(request.id))
+
+    def _set_level(self, question: Question, request: Request) -> Answer:
+        level = jsonrpc.text_member(request.params, "level")
+        if level not in LOG_LEVELS:
+            return self._refuse(question, request, Refusal(Reason.PARAMS_INVALID, detail=f"level must be one of {', '.join(LOG_LEVELS)}"))
+        if isinstance(question.rules, Within):
+            question.rules.state.log_level = level
+        return result(request.id, {})
 
     def _refuse(self, question: Question, request: Request, refusal: Refusal) -> Answer:
         self._telemetry.refused(refusal.reason)

@@ -20,7 +20,7 @@ from wharfinger_gateway.settings import Address, Settings
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_gateway.watch import Watch
-from wharfinger_gateway.web import mcp_server, probe_server
+from wharfinger_gateway.web import McpServer, probe_server
 from wharfinger_mcp.http_client import HttpClient
 
 _log = logging.getLogger(__name__)
@@ -69,10 +69,11 @@ async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> 
     sweeping = asyncio.create_task(upstreams.sweep())
     probe = probe_server(lambda: current.snapshot is not None and not stop.is_set(), telemetry.registry)
     probes = await _listen("probes", probe, settings.probe_listen)
-    clients = await _listen("clients", mcp_server(pipeline.serve), settings.listen, settings.drain_seconds)
+    clients = await _listen("clients", McpServer(pipeline.serve), settings.listen, settings.drain_seconds)
     try:
         yield telemetry, upstreams
     finally:
+        pipeline.drain()
         await clients.cleanup()
         sweeping.cancel()
         await upstreams.close()

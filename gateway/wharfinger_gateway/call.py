@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.catalog import Catalogs, Listed, find
 from wharfinger_gateway.forward import Served, forward, jsonrpc_value
-from wharfinger_gateway.incoming import Headers
+from wharfinger_gateway.question import Question
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.resolve import Choice, resolve
 from wharfinger_gateway.upstreams import Upstreams
@@ -32,8 +32,9 @@ class Call:
     """Time spent waiting for the server."""
 
 
-async def call_tool(permit: Permit, params: Params, headers: Headers | None, catalogs: Catalogs, upstreams: Upstreams) -> Call:
-    """Carry out a tools/call; `headers` are the request's where they repeat arguments (2026-07-28), else None."""
+async def call_tool(question: Question, params: Params, catalogs: Catalogs, upstreams: Upstreams) -> Call:
+    """Carry out a tools/call."""
+    permit = question.permit
     name = jsonrpc.text_member(params, "name")
     if name is None:
         return Call(permit, Refusal(Reason.PARAMS_INVALID, detail="name must be a string"))
@@ -42,7 +43,7 @@ async def call_tool(permit: Permit, params: Params, headers: Headers | None, cat
     listed = find(catalogs.of(permit), name)
     if isinstance(listed, Refusal):
         return Call(permit, listed, name)
-    mismatch = _mismatch(listed, params, headers)
+    mismatch = _mismatch(listed, params, question)
     if mismatch is not None:
         return Call(permit, mismatch, name, listed)
     choice = resolve(permit, listed.assignment)
@@ -51,12 +52,13 @@ async def call_tool(permit: Permit, params: Params, headers: Headers | None, cat
     if choice.installation.suspended:
         return Call(permit, Refusal(Reason.INSTALLATION_SUSPENDED), name, listed, choice)
     started = time.perf_counter()
-    outcome = await forward(permit, choice, listed, params, upstreams)
+    outcome = await forward(question, choice, listed, params, upstreams)
     return Call(permit, outcome, name, listed, choice, time.perf_counter() - started)
 
 
-def _mismatch(listed: Listed, params: Params, headers: Headers | None) -> Refusal | None:
-    if headers is None or not listed.annotated:
+def _mismatch(listed: Listed, params: Params, question: Question) -> Refusal | None:
+    """Return how headers contradict arguments that they repeat (2026-07-28)."""
+    if not question.modern or not listed.annotated:
         return None
-    why = param_mismatch(listed.annotated, jsonrpc_value(params.get("arguments")), headers)
+    why = param_mismatch(listed.annotated, jsonrpc_value(params.get("arguments")), question.headers)
     return Refusal.of(Rejection(400, HEADER_MISMATCH, f"Header mismatch: {why}")) if why else None

@@ -69,6 +69,11 @@ class Catalog:
         return msgspec.Raw(_encode({"tools": self._definitions}))
 
     @property
+    def offer(self) -> Mapping[str, msgspec.Raw]:
+        """What there is of each kind, to tell whether it has changed."""
+        return {"tools": self.legacy_result}
+
+    @property
     def _definitions(self) -> msgspec.Raw:
         return msgspec.Raw(_encode([definition(listed) for listed in self.tools.values()]))
 

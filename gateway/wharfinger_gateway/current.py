@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from wharfinger_gateway.snapshot import EMPTY, Snapshot, Tokens
 
 
@@ -12,10 +14,19 @@ class Current:
         self.snapshot: Snapshot | None = None
         """None until the cluster has been read once."""
         self.tokens: Tokens = EMPTY
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when anything new is in force."""
 
     def publish(self, snapshot: Snapshot) -> bool:
         """Put a snapshot in force; tell whether it differs from the one that was."""
         if snapshot == self.snapshot:
             return False
         self.snapshot = snapshot
+        self.on_change()
         return True
+
+    def publish_tokens(self, tokens: Tokens) -> None:
+        """Put tokens in force."""
+        if tokens != self.tokens:
+            self.tokens = tokens
+            self.on_change()

@@ -13,9 +13,10 @@ from typing import Final
 
 import msgspec
 
-from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.catalog import Listed
+from wharfinger_gateway.question import Question
 from wharfinger_gateway.refusals import Reason, Refusal
+from wharfinger_gateway.relay import PROGRESS_TOKEN, Relay
 from wharfinger_gateway.resolve import Choice
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp import jsonrpc
@@ -28,7 +29,6 @@ from wharfinger_mcp.upstream import CallLimits
 _log = logging.getLogger(__name__)
 
 _NOT_PASSED_ON: Final = frozenset({"task"})
-_PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - a member's name
 
 
 class _Peek(msgspec.Struct, rename="camel"):
@@ -50,13 +50,15 @@ class Served:
     """The tool failed, by the server's own word."""
 
 
-async def forward(permit: Permit, choice: Choice, listed: Listed, params: Params, upstreams: Upstreams) -> Served | Refusal:
-    """Send the call to the chosen installation and return what it says."""
+async def forward(question: Question, choice: Choice, listed: Listed, params: Params, upstreams: Upstreams) -> Served | Refusal:
+    """Send the call to the chosen installation and return its answer; what it says before goes to the caller at once."""
+    permit, relay = question.permit, Relay(question, params)
     try:
         upstream, headers = upstreams.of(choice.installation, permit.principal)
         headers = {**headers, **_param_headers(listed, params)}
         method = "tools/call" if listed.resource is None else "resources/read"
-        response = await upstream.call(method, _outgoing(params, listed), headers, CallLimits(seconds=permit.gateway.call_timeout))
+        outgoing, limits = _outgoing(params, listed, relay.token), CallLimits(seconds=permit.gateway.call_timeout)
+        response = await upstream.call(method, outgoing, headers, limits, relay.take)
     except UpstreamError as error:
         _log.warning("call of %s at installation %s: %s", listed.tool.name, choice.installation.path, error.message)
         return Refusal(_reason(error), error.message if isinstance(error, EgressRefusedError) else "")
@@ -81,11 +83,13 @@ def _served(response: Response) -> Served | Refusal:
     return Served(response, is_error=bool(peek.is_error))
 
 
-def _outgoing(params: Params, listed: Listed) -> Params:
-    """Return the params for the server: its own name for the tool or resource, and without what is not passed back either."""
+def _outgoing(params: Params, listed: Listed, progress_token: int | None) -> Params:
+    """Return the params for the server: its own name for the tool or resource, our progress token, and without what is not passed back."""
     passed = {name: value for name, value in params.items() if name not in _NOT_PASSED_ON}
     meta = jsonrpc.members(passed["_meta"]) if "_meta" in passed else None
-    if meta is not None and meta.pop(_PROGRESS_TOKEN, None) is not None:
+    if meta is not None and meta.pop(PROGRESS_TOKEN, None) is not None:
+        if progress_token is not None:
+            meta[PROGRESS_TOKEN] = jsonrpc.raw_json(progress_token)
         passed["_meta"] = jsonrpc.raw_json(meta)
     return jsonrpc.renamed(passed, listed.tool.name) if listed.resource is None else read_params(passed, listed.resource)
 

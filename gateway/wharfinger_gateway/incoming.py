@@ -19,6 +19,25 @@ class Headers(Protocol):
         """Return every value of a field."""
 
 
+class Channel(Protocol):
+    """The way to the client while its request is under way."""
+
+    async def open(self) -> None:
+        """Begin an event stream now, whether there is anything to say or not."""
+
+    async def say(self, message: bytes) -> None:
+        """Send a JSON-RPC message ahead of the reply, which then is the last event of a stream.
+
+        It holds up who calls it for as long as the client does not read, within bounds; where the client has left, it does nothing.
+        """
+
+    def linger(self) -> None:
+        """Keep the connection alive from now on: the reply may take long."""
+
+    def on_leave(self, leave: Callable[[], None]) -> None:
+        """Have this called when the client leaves before its reply is sent."""
+
+
 ReadBody = Callable[[int], Awaitable[bytes | Refusal]]
 """Reads the body, up to so many bytes."""
 
@@ -32,6 +51,7 @@ class Incoming:
     """As it stood in the request line, without the query."""
     headers: Headers = field(repr=False)
     read: ReadBody = field(repr=False)
+    channel: Channel = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

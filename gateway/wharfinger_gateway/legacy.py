@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import Raw
+
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.incoming import Headers
 from wharfinger_gateway.refusals import Reason, Refusal
@@ -25,6 +27,11 @@ def initialize(permit: Permit, request: Request, now: float, nonce: str) -> Sess
         return Refusal(Reason.PARAMS_INVALID, detail="protocolVersion must be a string", request_id=request.id)
     version = wanted if wanted in revision.LEGACY else revision.LEGACY[0]
     return Session(permit.gateway.id, permit.principal.digest, version, int(now), nonce)
+
+
+def capabilities(request: Request) -> Mapping[str, Raw]:
+    """Return what the client of an `initialize` declares."""
+    return jsonrpc.members(request.params["capabilities"]) or {} if "capabilities" in request.params else {}
 
 
 def initialize_result(permit: Permit, session: Session) -> Mapping[str, Any]:

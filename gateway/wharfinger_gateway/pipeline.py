@@ -17,16 +17,21 @@ from wharfinger_gateway import legacy
 from wharfinger_gateway.admit import admit
 from wharfinger_gateway.answer import Answerer
 from wharfinger_gateway.authorize import Permit
+from wharfinger_gateway.catalog import Catalogs
 from wharfinger_gateway.current import Current
 from wharfinger_gateway.incoming import Incoming, Reply
-from wharfinger_gateway.receive import Opening, receive
+from wharfinger_gateway.listeners import Listener, Listeners
+from wharfinger_gateway.question import Opening, Question, Within
+from wharfinger_gateway.receive import SealedSessions, receive
 from wharfinger_gateway.refusals import Reason, Refusal
-from wharfinger_gateway.reply import NOTHING, answered, batch_answered, refused_whole, result
+from wharfinger_gateway.reply import NOTHING, UNANSWERED, answered, batch_answered, refused_whole, result
 from wharfinger_gateway.session import Seal
+from wharfinger_gateway.sessions import Sessions
+from wharfinger_gateway.subscription import KINDS, announcement
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.upstreams import Upstreams
-from wharfinger_mcp import header
-from wharfinger_mcp.jsonrpc import Batch, Request
+from wharfinger_mcp import header, jsonrpc, media_type
+from wharfinger_mcp.jsonrpc import Batch, Message, Notification, Request
 
 _log = logging.getLogger(__name__)
 
@@ -39,9 +44,13 @@ class Pipeline:
     ) -> None:
         self._current = current
         self._telemetry = telemetry
-        self._answerer = Answerer(upstreams, telemetry)
         self._loopback = loopback
         self._clock = clock
+        catalogs = Catalogs()
+        self._sessions = Sessions()
+        self._listeners = Listeners(self._admit, lambda permit: catalogs.of(permit).offer)
+        self._answerer = Answerer(catalogs, upstreams, self._listeners, telemetry)
+        current.on_change = self._listeners.look
 
     async def serve(self, incoming: Incoming) -> Reply:
         """Answer one HTTP request, whatever it is."""
@@ -55,38 +64,67 @@ class Pipeline:
         self._telemetry.refused(outcome.reason)
         return refused_whole(outcome)
 
+    def drain(self) -> None:
+        """End the streams on which nothing is awaited: their clients open others, elsewhere."""
+        self._listeners.close()
+
+    def _admit(self, incoming: Incoming) -> Permit | Refusal:
+        return admit(incoming, self._current.snapshot, self._current.tokens, self._clock(), loopback=self._loopback)
+
     async def _serve(self, incoming: Incoming) -> Reply | Refusal:
-        started, now = time.perf_counter(), self._clock()
-        permit = admit(incoming, self._current.snapshot, self._current.tokens, now, loopback=self._loopback)
+        started = time.perf_counter()
+        permit = self._admit(incoming)
         if isinstance(permit, Refusal):
             return permit
         seal = Seal(permit.snapshot.session_key)
         if incoming.verb != "POST":
-            return _end_session(incoming, permit, seal, now)
-        question = await receive(incoming, permit, seal, now)
+            return await self._without_message(incoming, permit, seal)
+        question = await receive(incoming, permit, SealedSessions(seal, self._sessions), self._clock())
         if isinstance(question, Refusal):
             return question
         if isinstance(question.rules, Opening):
-            return _begin_session(permit, question.rules.request, seal, now)
+            return self._begin_session(permit, question.rules.request, seal)
         if isinstance(question.message, Batch):
             asked = [one for one in question.message.messages if isinstance(one, Request)]
+            for one in question.message.messages:
+                _take(question, one)
             return batch_answered(await asyncio.gather(*(self._answerer.answer(question, one, started) for one in asked)))
         if isinstance(question.message, Request):
             return answered(await self._answerer.answer(question, question.message, started))
+        _take(question, question.message)
         return NOTHING
 
+    def _begin_session(self, permit: Permit, request: Request, seal: Seal) -> Reply | Refusal:
+        now = self._clock()
+        session = legacy.initialize(permit, request, now, secrets.token_urlsafe(12))
+        if isinstance(session, Refusal):
+            return session
+        self._sessions.begin(session, legacy.capabilities(request), now)
+        answer = result(request.id, legacy.initialize_result(permit, session))
+        return answered(answer, {header.SESSION_ID: seal.seal(session)})
 
-def _begin_session(permit: Permit, request: Request, seal: Seal, now: float) -> Reply | Refusal:
-    session = legacy.initialize(permit, request, now, secrets.token_urlsafe(12))
-    if isinstance(session, Refusal):
-        return session
-    answer = result(request.id, legacy.initialize_result(permit, session))
-    return answered(answer, {header.SESSION_ID: seal.seal(session)})
+    async def _without_message(self, incoming: Incoming, permit: Permit, seal: Seal) -> Reply | Refusal:
+        """Serve the verbs of legacy sessions: GET opens a stream, DELETE takes leave."""
+        if incoming.verb not in ("GET", "DELETE") or not incoming.headers.getall(header.SESSION_ID, []):
+            return Refusal(Reason.VERB_UNKNOWN)
+        now = self._clock()
+        session = legacy.session_of(permit, incoming.headers, seal, now)
+        if isinstance(session, Refusal):
+            return session
+        if incoming.verb == "DELETE":
+            # The id is no state that could be removed, and lives on until nobody sends it.
+            self._sessions.end(session)
+            return Reply(204)
+        if not media_type.accepts(incoming.headers, media_type.EVENT_STREAM):
+            return Refusal(Reason.STREAM_NOT_ACCEPTED)
+        listener = Listener(incoming, announcement)
+        self._sessions.of(session, now).listen(listener.end)
+        return await self._listeners.serve(listener, permit, KINDS) or UNANSWERED
 
 
-def _end_session(incoming: Incoming, permit: Permit, seal: Seal, now: float) -> Reply | Refusal:
-    """Take leave of a legacy client; the id is no state that could be removed, and lives on until nobody sends it."""
-    if incoming.verb != "DELETE":
-        return Refusal(Reason.VERB_UNKNOWN)
-    session = legacy.session_of(permit, incoming.headers, seal, now)
-    return session if isinstance(session, Refusal) else Reply(204)
+def _take(question: Question, message: Message) -> None:
+    """Take a message that wants no answer."""
+    if isinstance(message, Notification) and message.method == "notifications/cancelled" and isinstance(question.rules, Within):
+        request_id = jsonrpc.id_member(message.params, "requestId")
+        if request_id is not None:
+            question.rules.state.cancel(request_id)

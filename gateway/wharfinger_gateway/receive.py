@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.incoming import Headers, Incoming
 from wharfinger_gateway.legacy import contradiction, session_of
+from wharfinger_gateway.question import Opening, Question, Rules, Within
 from wharfinger_gateway.refusals import Refusal
-from wharfinger_gateway.session import Seal, Session
+from wharfinger_gateway.session import Seal
+from wharfinger_gateway.sessions import Sessions
 from wharfinger_mcp import header, jsonrpc
 from wharfinger_mcp.jsonrpc import Batch, Malformed, Message, Request
 from wharfinger_mcp.media_type import reject_media
@@ -17,32 +19,14 @@ from wharfinger_mcp.revision import Modern, Rejection, classify
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """A legacy client opens a session."""
+class SealedSessions:
+    """The key to session ids, and what is kept of sessions here."""
 
-    request: Request
-
-
-Rules = Modern | Session | Opening
-"""By which rules a message is answered."""
+    seal: Seal
+    sessions: Sessions
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked, and by which rules it is answered."""
-
-    permit: Permit
-    message: Message | Batch
-    headers: Headers
-    rules: Rules
-
-    @property
-    def modern(self) -> bool:
-        """Whether the newest era's rules hold."""
-        return isinstance(self.rules, Modern)
-
-
-async def receive(incoming: Incoming, permit: Permit, seal: Seal, now: float) -> Question | Refusal:
+async def receive(incoming: Incoming, permit: Permit, sealed: SealedSessions, now: float) -> Question | Refusal:
     """Read the body and return the question in it."""
     media = reject_media(incoming.headers) or _reject_encoding(incoming.headers)
     if media is not None:
@@ -53,13 +37,13 @@ async def receive(incoming: Incoming, permit: Permit, seal: Seal, now: float) ->
     message = jsonrpc.parse(body)
     if isinstance(message, Malformed):
         return Refusal.of(Rejection(400, message.code, message.message), message.id)
-    rules = _rules(incoming, permit, message, seal, now)
+    rules = _rules(incoming, permit, message, sealed, now)
     if isinstance(rules, Refusal):
         return dataclasses.replace(rules, request_id=message.id if isinstance(message, Request) else None)
-    return Question(permit, message, incoming.headers, rules)
+    return Question(permit, message, incoming, rules)
 
 
-def _rules(incoming: Incoming, permit: Permit, message: Message | Batch, seal: Seal, now: float) -> Rules | Refusal:
+def _rules(incoming: Incoming, permit: Permit, message: Message | Batch, sealed: SealedSessions, now: float) -> Rules | Refusal:
     rules = classify(incoming.headers, message)
     if isinstance(rules, Rejection):
         return Refusal.of(rules)
@@ -68,10 +52,11 @@ def _rules(incoming: Incoming, permit: Permit, message: Message | Batch, seal: S
     if isinstance(message, Request) and message.method == "initialize":
         # An id of an old session beside it means nothing: clients send one after a 404.
         return Opening(message)
-    session = session_of(permit, incoming.headers, seal, now)
+    session = session_of(permit, incoming.headers, sealed.seal, now)
     if isinstance(session, Refusal):
         return session
-    return contradiction(session, header.sole(incoming.headers, header.PROTOCOL_VERSION), message) or session
+    against = contradiction(session, header.sole(incoming.headers, header.PROTOCOL_VERSION), message)
+    return against or Within(session, sealed.sessions.of(session, now))
 
 
 def _reject_encoding(headers: Headers) -> Rejection | None:

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     TOKEN_OF_ANOTHER_GATEWAY = "token_of_another_gateway"  # noqa: S105 - a reason
     DOOR_CLOSED = "door_closed"
     VERB_UNKNOWN = "verb_unknown"
+    STREAM_NOT_ACCEPTED = "stream_not_accepted"
     TOO_LARGE = "too_large"
     BODY_INCOMPLETE = "body_incomplete"
     SESSION_MISSING = "session_missing"
@@ -52,6 +53,9 @@ class Reason(StrEnum):
     UPSTREAM_FAILED = "upstream_failed"
     UPSTREAM_BUSY = "upstream_busy"
     UPSTREAM_ASKS = "upstream_asks"
+    CANCELLED = "cancelled"
+    ID_IN_USE = "id_in_use"
+    STREAMS_EXHAUSTED = "streams_exhausted"
     NOT_READY = "not_ready"
     INTERNAL = "internal"
 
@@ -87,6 +91,7 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
     Reason.TOKEN_OF_ANOTHER_GATEWAY: _NOT_FOUND,
     Reason.DOOR_CLOSED: _NOT_FOUND,
     Reason.VERB_UNKNOWN: _Row("http", 405, -32005, "Method not allowed: use POST"),
+    Reason.STREAM_NOT_ACCEPTED: _Row("http", 406, -32006, "Not acceptable: a GET needs Accept: text/event-stream"),
     Reason.TOO_LARGE: _Row("http", 413, -32008, "The request is larger than this gateway allows"),
     Reason.BODY_INCOMPLETE: _Row("http", 400, -32700, "The request's body did not arrive whole"),
     Reason.SESSION_MISSING: _Row("http", 400, -32000, "Bad request: Mcp-Session-Id is required; send initialize first"),
@@ -108,6 +113,9 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
     Reason.UPSTREAM_FAILED: _Row("result", 200, 0, "The tool's server broke off or gave no valid answer. The call may have been carried out."),
     Reason.UPSTREAM_BUSY: _Row("result", 200, 0, "Too many calls to the tool's server are under way. The call was not carried out; try again."),
     Reason.UPSTREAM_ASKS: _Row("result", 200, 0, "The tool's server asks for further input, which this gateway does not pass on."),
+    Reason.CANCELLED: _Row("result", 200, 0, "The call was cancelled. It may have been carried out."),
+    Reason.ID_IN_USE: _Row("error", 400, -32600, "Invalid request: a request with this id is under way in the session"),
+    Reason.STREAMS_EXHAUSTED: _Row("http", 503, -32010, "Too many streams are open: try again later"),
     Reason.NOT_READY: _Row("http", 503, -32009, "The gateway is starting"),
     Reason.INTERNAL: _Row("http", 500, -32603, "Internal error"),
 }  # fmt: skip

@@ -12,14 +12,16 @@ from wharfinger_gateway import modern
 from wharfinger_gateway.incoming import NO_HEADERS, Reply
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.snapshot import Gateway
-from wharfinger_mcp import jsonrpc
+from wharfinger_mcp import jsonrpc, media_type
 from wharfinger_mcp.jsonrpc import Id, Response
 from wharfinger_mcp.revision import ERROR_STATUS
 
 JSON_HEADERS: Final[Mapping[str, str]] = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 NOTHING: Final = Reply(202)
 """To messages that want no answer."""
-ALLOWED_VERBS: Final = "POST, DELETE"
+UNANSWERED: Final = Reply(200, b"", {"Content-Type": media_type.EVENT_STREAM, "Cache-Control": "no-store"})
+"""To a request that its client has cancelled, and to one for a stream: an event stream's end."""
+ALLOWED_VERBS: Final = "GET, POST, DELETE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Answer:
     """One message back."""
 
     body: bytes
+    """Empty where the request was cancelled."""
     status: int = 200
 
 
@@ -66,9 +69,10 @@ def refused_whole(refusal: Refusal) -> Reply:
 
 def answered(answer: Answer, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
     """Return the reply to one request."""
-    return Reply(answer.status, answer.body, {**JSON_HEADERS, **headers})
+    return Reply(answer.status, answer.body, {**JSON_HEADERS, **headers}) if answer.body else UNANSWERED
 
 
 def batch_answered(answers: Sequence[Answer]) -> Reply:
     """Return the reply to several messages in one body (2025-03-26)."""
-    return Reply(200, b"[" + b",".join(answer.body for answer in answers) + b"]", JSON_HEADERS) if answers else NOTHING
+    bodies = [answer.body for answer in answers if answer.body]
+    return Reply(200, b"[" + b",".join(bodies) + b"]", JSON_HEADERS) if bodies else UNANSWERED if answers else NOTHING

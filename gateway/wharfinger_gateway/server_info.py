@@ -17,7 +17,7 @@ def _version() -> str:
 
 VERSION: Final = _version()
 """`0` where the program runs from a checkout."""
-CAPABILITIES: Final[dict[str, Any]] = {"tools": {"listChanged": False}}
+CAPABILITIES: Final[dict[str, Any]] = {"tools": {"listChanged": True}, "logging": {}}
 
 
 def server_info(gateway: Gateway) -> dict[str, str]:

@@ -124,7 +124,7 @@ class Watch:
 
     def _publish(self) -> None:
         tokens, refused_tokens = translate_tokens(self._all(Token))
-        self._current.tokens = tokens
+        self._current.publish_tokens(tokens)
         resources = self._resources()
         if resources is None:
             return

@@ -14,6 +14,7 @@ from aiohttp import StreamReader, web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from wharfinger_gateway.channel import HttpChannel, Leaving
 from wharfinger_gateway.incoming import Incoming, ReadBody, Reply
 from wharfinger_gateway.refusals import Reason, Refusal
 
@@ -26,21 +27,31 @@ KEEPALIVE_SECONDS: Final = 75.0
 _silent = logging.getLogger(f"{__name__}.silent")
 _silent.disabled = True
 
-# Instead of aiohttp's own, which tells versions.
-_SERVER: Final = {"Server": "wharfinger"}
-
 Serve = Callable[[Incoming], Awaitable[Reply]]
 
 
-def mcp_server(serve: Serve) -> web.Server:
-    """Return the server for MCP clients."""
+class McpServer(web.Server):
+    """The server for MCP clients: it tells who leaves before the reply."""
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+    def __init__(self, serve: Serve) -> None:
+        super().__init__(self._handle, access_log=None, auto_decompress=False, keepalive_timeout=KEEPALIVE_SECONDS, logger=_silent)
+        self._serve = serve
+        self._leaving: Leaving = {}
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        """Take note of a connection that is gone."""
+        leave = self._leaving.pop(handler, None)
+        super().connection_lost(handler, exc)
+        if leave is not None:
+            leave()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, _ = request.raw_path.partition("?")
-        reply = await serve(Incoming(request.method, path, request.headers, _reader(request)))
-        return web.Response(status=reply.status, body=reply.body, headers={**reply.headers, **_SERVER})
-
-    return web.Server(handle, access_log=None, auto_decompress=False, keepalive_timeout=KEEPALIVE_SECONDS, logger=_silent)
+        channel = HttpChannel(request, self._leaving)
+        try:
+            return await channel.end(await self._serve(Incoming(request.method, path, request.headers, _reader(request), channel)))
+        finally:
+            channel.close()
 
 
 def probe_server(ready: Callable[[], bool], registry: CollectorRegistry) -> web.Server:

@@ -104,6 +104,7 @@ _envelope = msgspec.json.Decoder(_Envelope)
 _only_id = msgspec.json.Decoder(_OnlyId)
 _items = msgspec.json.Decoder(list[Raw])
 _text = msgspec.json.Decoder(str)
+_id = msgspec.json.Decoder(str | int)
 _members = msgspec.json.Decoder(dict[str, Raw])
 _encode = msgspec.json.Encoder().encode
 
@@ -226,6 +227,14 @@ def text_member(params: Params, name: str) -> str | None:
     try:
         return _text.decode(raw)
     except msgspec.DecodeError:
+        return None
+
+
+def id_member(params: Params, name: str) -> Id | None:
+    """Return the id at `name`, a string or an integer; None where it is absent or neither."""
+    try:
+        return _usable(_id.decode(params[name]))
+    except (KeyError, msgspec.DecodeError):
         return None
 
 

@@ -1,4 +1,4 @@
-"""Server-sent events, bytes to events, as they come.
+"""Server-sent events: bytes to events, as they come, and back.
 
 Pure. Source: WHATWG HTML, section 9.2.6 "Interpreting an event stream". One event never takes more than its bound of memory.
 """
@@ -25,6 +25,11 @@ class Event:
 
 class EventTooLargeError(ValueError):
     """One event is larger than the bound."""
+
+
+def event_bytes(data: bytes) -> bytes:
+    """Return the event that carries a JSON text; line ends in JSON are white space, and would end a field."""
+    return b"data: " + data.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n\n"
 
 
 class EventStream:

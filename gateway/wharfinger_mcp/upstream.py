@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from wharfinger_mcp import envelope, exchange, jsonrpc
 from wharfinger_mcp.endpoint import Endpoint
@@ -59,6 +59,7 @@ class Upstream:
         self._handshake: Handshake | None = None
         self._opening: asyncio.Task[Handshake] | None = None
         self._ids = itertools.count(1)
+        self._background: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"Upstream({self._endpoint.host}{self._endpoint.path})"
@@ -107,9 +108,8 @@ class Upstream:
         if session is None or session.session_id is None:
             return
         own = envelope.legacy_headers(session.protocol_version, session.session_id)
-        bounds = Bounds(asyncio.get_running_loop().time() + _CLOSE_SECONDS, _CLOSE_BYTES)
         with suppress(UpstreamError):
-            await exchange.delete(self._client, self._endpoint, Outgoing(b"", None, own, headers), bounds)
+            await exchange.delete(self._client, self._endpoint, Outgoing(b"", None, own, headers), _soon())
 
     async def _post(self, session: Handshake, one: _Call) -> Outcome:
         if session.era is Era.MODERN:
@@ -120,7 +120,28 @@ class Upstream:
             own = envelope.legacy_headers(session.protocol_version, session.session_id)
         request_id = next(self._ids)
         outgoing = Outgoing(jsonrpc.request_bytes(request_id, one.method, params), request_id, own, one.headers)
-        return await exchange.post(self._client, self._endpoint, outgoing, one.bounds, one.on_message)
+        try:
+            return await exchange.post(self._client, self._endpoint, outgoing, one.bounds, one.on_message)
+        except (asyncio.CancelledError, TimedOutError):
+            if session.era is Era.LEGACY:
+                self._say_cancelled(session, request_id, one.headers)
+            # To a modern server the end of the connection says it.
+            raise
+
+    def _say_cancelled(self, session: Handshake, request_id: int, headers: Mapping[str, str]) -> None:
+        """Tell a legacy server that nobody waits for an answer any more (2025-11-25, cancellation); it may have answered already."""
+        body = jsonrpc.notification_bytes("notifications/cancelled", {"requestId": jsonrpc.raw_json(request_id)})
+        outgoing = Outgoing(body, None, envelope.legacy_headers(session.protocol_version, session.session_id), headers)
+        self._in_background(exchange.post(self._client, self._endpoint, outgoing, _soon()))
+
+    def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
+        async def quietly() -> None:
+            with suppress(UpstreamError):
+                await work
+
+        task = asyncio.create_task(quietly())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def _settle(self, outcome: Outcome, session: Handshake) -> Response:
         response = outcome.response
@@ -182,6 +203,10 @@ def _is_session_lost(outcome: Outcome, session: Handshake) -> bool:
         return False
     error = outcome.response.error if outcome.response is not None else None
     return error is None or error.code != jsonrpc.METHOD_NOT_FOUND
+
+
+def _soon() -> Bounds:
+    return Bounds(asyncio.get_running_loop().time() + _CLOSE_SECONDS, _CLOSE_BYTES)
 
 
 def _bounds(limits: CallLimits | None) -> Bounds:

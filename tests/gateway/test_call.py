@@ -111,12 +111,10 @@ async def test_the_clients_id_comes_back_as_it_was(serve: Serve, legacy_server: 
         assert type(answered.message["id"]) is type(id_)
 
 
-async def test_progress_and_tasks_are_not_asked_for_upstream_since_they_are_not_passed_back(
-    serve: Serve, legacy_server: UpstreamServer
-) -> None:
+async def test_a_task_is_not_asked_for_upstream_since_none_is_passed_back(serve: Serve, legacy_server: UpstreamServer) -> None:
     caller = serve(bot(legacy_server), gateway("tools", pinned("bot"))).caller(ALICE)
     await caller.initialize()
-    params = {"name": "bot__echo", "arguments": {}, "task": {"ttl": 1}, "_meta": {"progressToken": 1, "x/y": 2}, "other": 3}
+    params = {"name": "bot__echo", "arguments": {}, "task": {"ttl": 1}, "_meta": {"x/y": 2}, "other": 3}
     await caller.request("tools/call", params)
     assert legacy_server.calls()[0].message["params"] == {"name": "echo", "arguments": {}, "_meta": {"x/y": 2}, "other": 3}
 

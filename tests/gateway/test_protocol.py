@@ -20,7 +20,7 @@ async def test_initialize_settles_on_the_clients_revision_if_it_is_served(serve:
     caller = serve(*WORLD).caller(ALICE)
     result = (await caller.initialize(asked)).result
     assert result["protocolVersion"] == agreed
-    assert result["capabilities"] == {"tools": {"listChanged": False}}
+    assert result["capabilities"] == {"tools": {"listChanged": True}, "logging": {}}
     assert (result["serverInfo"]["name"], result["serverInfo"]["title"]) == ("dev.tools", "Developer tools")
     assert caller.session
     assert await caller.tools() == ["bot__echo", "bot__get_me"]
@@ -63,7 +63,7 @@ async def test_a_session_id_that_is_given_twice_is_none(serve: Serve) -> None:
         return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode()
 
     fields = [("Authorization", f"Bearer {ALICE}"), ("Content-Type", "application/json"), *[("Mcp-Session-Id", str(caller.session))] * 2]
-    assert (await caller.serve(Incoming("POST", "/v1/mcp/dev.tools", CIMultiDict(fields), read))).status == 404
+    assert (await caller.serve(Incoming("POST", "/v1/mcp/dev.tools", CIMultiDict(fields), read, caller.channel))).status == 404
 
 
 async def test_a_version_header_that_contradicts_the_session_is_400(serve: Serve) -> None:
@@ -97,12 +97,12 @@ async def test_batches_are_for_the_one_revision_that_has_them(serve: Serve) -> N
 @pytest.mark.parametrize("verb", ["GET", "PUT", "PATCH", "OPTIONS", "HEAD"])
 async def test_other_verbs_are_405_with_what_is_allowed(serve: Serve, verb: str) -> None:
     answered = await serve(*WORLD).caller(ALICE).send(verb=verb)
-    assert (answered.status, answered.reply.headers["Allow"]) == (405, "POST, DELETE")
+    assert (answered.status, answered.reply.headers["Allow"]) == (405, "GET, POST, DELETE")
 
 
 async def test_delete_ends_a_session_of_ones_own(serve: Serve) -> None:
     caller = serve(*WORLD).caller(ALICE)
-    assert (await caller.send(verb="DELETE")).status == 400
+    assert (await caller.send(verb="DELETE")).status == 405
     await caller.initialize()
     assert (await caller.send(verb="DELETE")).status == 204
     caller.session = "unknown"
@@ -124,7 +124,7 @@ async def test_a_modern_list_is_private_and_complete(serve: Serve) -> None:
     assert [tool["name"] for tool in result["tools"]] == ["bot__echo", "bot__get_me"]
 
 
-@pytest.mark.parametrize("method", ["initialize", "ping", "logging/setLevel", "subscriptions/listen", "resources/list", "no/such/method"])
+@pytest.mark.parametrize("method", ["initialize", "ping", "logging/setLevel", "resources/subscribe", "no/list", "no/such/method"])
 async def test_a_method_that_a_modern_client_cannot_have_is_404_with_its_id(serve: Serve, method: str) -> None:
     answered = await serve(*WORLD).caller(ALICE).modern(method, id_="x")
     assert (answered.status, answered.error["code"], answered.message["id"]) == (404, -32601, "x")

@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from local_cluster import pki
+from local_cluster.layout import API_PORT
 
 
 @pytest.fixture(scope="module")
@@ -56,5 +57,5 @@ def test_keys_and_kubeconfigs_are_for_their_owner_only(folder: Path) -> None:
 def test_a_kubeconfig_needs_no_other_file(folder: Path) -> None:
     config = json.loads((folder / "admin.kubeconfig").read_text())
 
-    assert config["clusters"][0]["cluster"]["server"] == "https://192.0.2.2:6443"
+    assert config["clusters"][0]["cluster"]["server"] == f"https://192.0.2.2:{API_PORT}"
     assert str(folder) not in json.dumps(config)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from multidict import CIMultiDict
@@ -55,6 +55,28 @@ class Answered:
 
 
 @dataclass
+class Recorder:
+    """A channel that keeps what is said, and lets a test leave."""
+
+    said: list[Json] = field(default_factory=list)
+    is_open: bool = False
+    leave: Callable[[], None] = lambda: None
+
+    async def open(self) -> None:
+        self.is_open = True
+
+    async def say(self, message: bytes) -> None:
+        self.is_open = True
+        self.said.append(json.loads(message))
+
+    def linger(self) -> None:
+        """Nothing to keep alive."""
+
+    def on_leave(self, leave: Callable[[], None]) -> None:
+        self.leave = leave
+
+
+@dataclass
 class Caller:
     """Sends as one caller to one gateway."""
 
@@ -62,6 +84,8 @@ class Caller:
     token: str | None
     gateway: str = "dev.tools"
     session: str | None = None
+    channel: Recorder = field(default_factory=Recorder)
+    """Where everything goes that comes before replies."""
 
     async def send(self, body: bytes = b"", verb: str = "POST", path: str | None = None, **headers: str) -> Answered:
         """Send one HTTP request; headers are named with underscores."""
@@ -75,7 +99,7 @@ class Caller:
         async def read(limit: int) -> bytes | Refusal:
             return body if len(body) <= limit else Refusal(Reason.TOO_LARGE)
 
-        return Answered(await self.serve(Incoming(verb, path or f"/v1/mcp/{self.gateway}", fields, read)))
+        return Answered(await self.serve(Incoming(verb, path or f"/v1/mcp/{self.gateway}", fields, read, self.channel)))
 
     async def request(self, method: str, params: Json | None = None, *, id_: object = 1, **headers: str) -> Answered:
         """Send one request as a legacy client does."""
@@ -88,9 +112,9 @@ class Caller:
         self.session = answered.reply.headers.get("Mcp-Session-Id")
         return answered
 
-    async def modern(self, method: str, params: Json | None = None, *, id_: object = 1, **headers: str) -> Answered:
+    async def modern(self, method: str, params: Json | None = None, *, id_: object = 1, meta: Any = None, **headers: str) -> Answered:
         """Send one request as a modern client does."""
-        params = (params or {}) | {"_meta": META}
+        params = (params or {}) | {"_meta": META | (meta or {})}
         own = {"MCP_Protocol_Version": MODERN, "Mcp_Method": method} | ({"Mcp_Name": params["name"]} if "name" in params else {})
         return await self.request(method, params, id_=id_, **(own | headers))
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from own_address import ADDRESS
 
 MODERN = "2026-07-28"
+PROGRESS = "the-token"
 Json = dict[str, Any]
 EraName = Literal["legacy", "modern"]
 
@@ -43,6 +44,8 @@ class UpstreamServer:
     url: str = ""
     requests: list[Recorded] = field(default_factory=list)
     behaviour: dict[str, Json | int] = field(default_factory=dict)
+    says: dict[str, list[Json]] = field(default_factory=dict)
+    """What is said ahead of a tool's result, as notifications; PROGRESS stands for the progress token that was given."""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     """Calls of the tool `wait` are answered once it is set."""
     _sessions: set[str] = field(default_factory=set)
@@ -56,7 +59,7 @@ class UpstreamServer:
         """Behave as after a restart."""
         self._sessions.clear()
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
         body = await request.read()
         message = json.loads(body) if body else {}
@@ -66,7 +69,20 @@ class UpstreamServer:
             return web.Response(status=204)
         if "id" not in message:
             return web.Response(status=202)
-        return await (self._modern(message) if self.era == "modern" else self._legacy(request, message))
+        answer = await (self._modern(message) if self.era == "modern" else self._legacy(request, message))
+        said = self.says.get(message.get("params", {}).get("name", ""))
+        return answer if said is None else await self._streamed(request, message, said, answer)
+
+    async def _streamed(self, request: web.Request, message: Json, said: list[Json], answer: web.Response) -> web.StreamResponse:
+        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await stream.prepare(request)
+        token = message["params"].get("_meta", {}).get("progressToken")
+        for one in said:
+            text = json.dumps({"jsonrpc": "2.0"} | one, indent=1).replace(f'"{PROGRESS}"', json.dumps(token))
+            await stream.write(b"".join(b"data: " + line.encode() + b"\n" for line in text.splitlines()) + b"\n")
+        await self.gate.wait()
+        await stream.write(b"data: " + (answer.body or b"") + b"\n\n")  # type: ignore[operator]  # bytes, as `_result` made it
+        return stream
 
     async def _modern(self, message: Json) -> web.Response:
         if message["method"] == "server/discover":

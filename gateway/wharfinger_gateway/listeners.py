@@ -1,0 +1,101 @@
+"""Streams on which clients hear unasked that what they see has changed.
+
+Invariants: a stream tells only what its caller sees, and ends as soon as he may not see it any more: he is admitted anew whenever
+anything is put in force, and from time to time, since credentials expire. Changes that come while a client does not read are told once.
+Source: MCP 2025-11-25, "Listening for Messages from the Server"; 2026-07-28, subscriptions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from msgspec import Raw
+
+from wharfinger_gateway.authorize import Permit
+from wharfinger_gateway.incoming import Incoming
+from wharfinger_gateway.refusals import Reason, Refusal
+
+MAX_STREAMS: Final = 10_000
+LOOK_SECONDS: Final = 15.0
+"""How long a credential that has expired can keep a stream open."""
+
+Offer = Mapping[str, Raw]
+"""What a caller sees of each kind that can change (`tools`), as lists."""
+
+
+class Listener:
+    """One stream. Belongs to one event loop."""
+
+    __slots__ = ("announce", "incoming", "is_over", "wake")
+
+    def __init__(self, incoming: Incoming, announce: Callable[[str], bytes]) -> None:
+        self.incoming = incoming
+        self.announce = announce
+        """Gives the message that a kind of list has changed."""
+        self.wake = asyncio.Event()
+        self.is_over = False
+
+    def end(self) -> None:
+        """Let the stream end."""
+        self.is_over = True
+        self.wake.set()
+
+
+class Listeners:
+    """Every stream of the process."""
+
+    def __init__(self, admit: Callable[[Incoming], Permit | Refusal], offer: Callable[[Permit], Offer]) -> None:
+        self._admit = admit
+        self._offer = offer
+        self._open: set[Listener] = set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def serve(self, listener: Listener, permit: Permit, kinds: Iterable[str]) -> Refusal | None:
+        """Tell of changes of these kinds until the stream is over; return why it could not be begun."""
+        if self._closed or len(self._open) >= MAX_STREAMS:
+            return Refusal(Reason.STREAMS_EXHAUSTED)
+        channel = listener.incoming.channel
+        self._open.add(listener)
+        try:
+            channel.on_leave(listener.end)
+            seen = self._offer(permit)
+            await channel.open()
+            while not listener.is_over:
+                now = self._admit(listener.incoming)
+                if isinstance(now, Refusal):
+                    break
+                offered = self._offer(now)
+                for kind in kinds:
+                    if offered[kind] != seen[kind]:
+                        await channel.say(listener.announce(kind))
+                seen = offered
+                await _woken(listener)
+        finally:
+            self._open.discard(listener)
+        return None
+
+    def look(self) -> None:
+        """Something was put in force: every stream looks whether it concerns its caller."""
+        for listener in self._open:
+            listener.wake.set()
+
+    def close(self) -> None:
+        """End every stream, and begin none any more."""
+        self._closed = True
+        for listener in self._open:
+            listener.end()
+
+
+async def _woken(listener: Listener) -> None:
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            await listener.wake.wait()
+    except TimeoutError:
+        return
+    finally:
+        listener.wake.clear()

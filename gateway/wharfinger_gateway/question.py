@@ -1,0 +1,63 @@
+"""What an admitted caller asks, and by which rules it is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from wharfinger_gateway.authorize import Permit
+from wharfinger_gateway.incoming import Channel, Headers, Incoming
+from wharfinger_gateway.session import Session
+from wharfinger_gateway.sessions import LegacySession
+from wharfinger_mcp.jsonrpc import Batch, Message, Request
+from wharfinger_mcp.revision import Modern
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A legacy client opens a session."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A legacy client's message in its session."""
+
+    session: Session
+    state: LegacySession = field(repr=False)
+
+
+Rules = Modern | Within | Opening
+"""By which rules a message is answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, and by which rules it is answered."""
+
+    permit: Permit
+    message: Message | Batch
+    incoming: Incoming = field(repr=False)
+    rules: Rules
+
+    @property
+    def headers(self) -> Headers:
+        """Of the HTTP request."""
+        return self.incoming.headers
+
+    @property
+    def channel(self) -> Channel:
+        """The way back to who asks."""
+        return self.incoming.channel
+
+    @property
+    def modern(self) -> bool:
+        """Whether the newest era's rules hold."""
+        return isinstance(self.rules, Modern)
+
+    @property
+    def log_level(self) -> str | None:
+        """The least severe log messages that the client wants; None: none at all."""
+        if isinstance(self.rules, Modern):
+            return self.rules.log_level
+        return self.rules.state.log_level if isinstance(self.rules, Within) else None

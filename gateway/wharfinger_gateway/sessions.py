@@ -1,0 +1,89 @@
+"""What this replica keeps of legacy clients' sessions while they are in use: which calls are under way, and what the client asked for.
+
+Invariants: nothing here decides who may do what: the sealed id and the caller's credential do, at each request. The number of sessions is
+bounded: the one unused longest makes room.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from msgspec import Raw
+
+from wharfinger_gateway.session import Session
+from wharfinger_gateway.snapshot import EMPTY
+from wharfinger_mcp.jsonrpc import Id
+
+MAX_SESSIONS: Final = 10_000
+IDLE_SECONDS: Final = 1800.0
+
+
+@dataclass(slots=True)
+class LegacySession:
+    """One session's state. Belongs to one event loop."""
+
+    capabilities: Mapping[str, Raw] = field(default_factory=lambda: EMPTY)
+    """What the client declared."""
+    log_level: str = "debug"
+    """The least severe log messages that the client wants; until it says so, every one."""
+    calls: dict[Id, Callable[[], None]] = field(default_factory=dict)
+    """How to cancel what is under way, by the client's id."""
+    used_at: float = 0.0
+    end_stream: Callable[[], None] = lambda: None
+    """Ends the stream on which the client listens."""
+
+    def listen(self, end_stream: Callable[[], None]) -> None:
+        """Take a new stream in place of the one that there is: its client has lost that, though nobody may have told us."""
+        self.end_stream()
+        self.end_stream = end_stream
+
+    def cancel(self, request_id: Id) -> None:
+        """Cancel a request; one that is not under way is none (2025-11-25, cancellation, "Timing considerations")."""
+        cancel = self.calls.get(request_id)
+        if cancel is not None:
+            cancel()
+
+
+class Sessions:
+    """The sessions that this replica knows of."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, LegacySession] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def begin(self, session: Session, capabilities: Mapping[str, Raw], now: float) -> None:
+        """Keep a new session; `now` is in seconds."""
+        self._kept[session.nonce] = LegacySession(capabilities, used_at=now)
+        if len(self._kept) > MAX_SESSIONS:
+            self._kept.popitem(last=False)
+
+    def of(self, session: Session, now: float) -> LegacySession:
+        """Return the state of a session; of one begun elsewhere or forgotten, a new one."""
+        kept = self._kept.get(session.nonce)
+        if kept is None:
+            self.begin(session, EMPTY, now)
+            kept = self._kept[session.nonce]
+        self._kept.move_to_end(session.nonce)
+        kept.used_at = now
+        return kept
+
+    def end(self, session: Session) -> None:
+        """Forget a session; what is under way in it ends."""
+        kept = self._kept.pop(session.nonce, None)
+        if kept is not None:
+            kept.end_stream()
+            for cancel in tuple(kept.calls.values()):
+                cancel()
+
+    def sweep(self, now: float) -> None:
+        """Forget sessions that nobody has used for half an hour."""
+        for nonce, kept in tuple(self._kept.items()):
+            if kept.used_at >= now - IDLE_SECONDS:
+                return
+            if not kept.calls:
+                del self._kept[nonce]

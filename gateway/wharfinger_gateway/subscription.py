@@ -1,0 +1,50 @@
+"""Messages about what clients have subscribed to: that lists have changed. Pure.
+
+Source: MCP 2026-07-28, subscriptions; 2025-11-25, "List Changed Notification".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from wharfinger_gateway.server_info import CAPABILITIES
+from wharfinger_mcp import jsonrpc
+from wharfinger_mcp.jsonrpc import Id, Params
+
+KINDS: Final = tuple(kind for kind, found in CAPABILITIES.items() if found.get("listChanged"))
+"""The kinds of lists whose changes are told."""
+SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
+_filter = msgspec.json.Decoder(dict[str, Any])
+
+
+def wanted_kinds(params: Params) -> tuple[str, ...] | None:
+    """Return the kinds that a `subscriptions/listen` asks for, those that are served; None where it asks for nothing that can be read."""
+    try:
+        wanted = _filter.decode(params.get("notifications", Raw(b"")))
+    except msgspec.DecodeError:
+        return None
+    return tuple(kind for kind in KINDS if wanted.get(f"{kind}ListChanged") is True)
+
+
+def acknowledgement(subscription: Id, kinds: tuple[str, ...]) -> bytes:
+    """Return the message that says what is granted."""
+    granted = jsonrpc.raw_json({f"{kind}ListChanged": True for kind in kinds})
+    return jsonrpc.notification_bytes("notifications/subscriptions/acknowledged", {"notifications": granted, **_meta(subscription)})
+
+
+def announcement(kind: str, subscription: Id | None = None) -> bytes:
+    """Return the message that a list has changed, within a subscription or to a legacy client."""
+    return jsonrpc.notification_bytes(f"notifications/{kind}/list_changed", _meta(subscription) if subscription is not None else {})
+
+
+def ending(subscription: Id) -> Mapping[str, Any]:
+    """Return the result that ends a subscription in good order."""
+    return {"resultType": "complete", **_meta(subscription)}
+
+
+def _meta(subscription: Id) -> Params:
+    return {"_meta": jsonrpc.raw_json({SUBSCRIPTION_ID: subscription})}
