@@ -8,6 +8,7 @@ from functools import partial
 from wharfinger_gateway import modern
 from wharfinger_gateway.call import Call, call_tool
 from wharfinger_gateway.catalog import Catalogs
+from wharfinger_gateway.forward import Servers
 from wharfinger_gateway.listeners import Listener, Listeners
 from wharfinger_gateway.question import Question, Within
 from wharfinger_gateway.refusals import Reason, Refusal
@@ -16,7 +17,6 @@ from wharfinger_gateway.reply import Answer, refused, result, served
 from wharfinger_gateway.scope import CancelScope
 from wharfinger_gateway.subscription import acknowledgement, announcement, ending, wanted_kinds
 from wharfinger_gateway.telemetry import Telemetry
-from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import Request
 
@@ -24,9 +24,9 @@ from wharfinger_mcp.jsonrpc import Request
 class Answerer:
     """Answers requests out of catalogues and upstreams."""
 
-    def __init__(self, catalogs: Catalogs, upstreams: Upstreams, listeners: Listeners, telemetry: Telemetry) -> None:
+    def __init__(self, catalogs: Catalogs, servers: Servers, listeners: Listeners, telemetry: Telemetry) -> None:
         self._catalogs = catalogs
-        self._upstreams = upstreams
+        self._servers = servers
         self._listeners = listeners
         self._telemetry = telemetry
 
@@ -65,7 +65,7 @@ class Answerer:
         calls[request.id] = scope.cancel
         question.channel.linger()
         try:
-            call = await scope.run(call_tool(question, request.params, self._catalogs, self._upstreams))
+            call = await scope.run(call_tool(question, request.params, self._catalogs, self._servers))
         finally:
             del calls[request.id]
         if call is None:

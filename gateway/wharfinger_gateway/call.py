@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.catalog import Catalogs, Listed, find
-from wharfinger_gateway.forward import Served, forward, jsonrpc_value
+from wharfinger_gateway.forward import Served, Servers, forward, jsonrpc_value
 from wharfinger_gateway.question import Question
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.resolve import Choice, resolve
-from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import HEADER_MISMATCH, Params
 from wharfinger_mcp.param_header import param_mismatch
@@ -32,7 +31,7 @@ class Call:
     """Time spent waiting for the server."""
 
 
-async def call_tool(question: Question, params: Params, catalogs: Catalogs, upstreams: Upstreams) -> Call:
+async def call_tool(question: Question, params: Params, catalogs: Catalogs, servers: Servers) -> Call:
     """Carry out a tools/call."""
     permit = question.permit
     name = jsonrpc.text_member(params, "name")
@@ -52,7 +51,7 @@ async def call_tool(question: Question, params: Params, catalogs: Catalogs, upst
     if choice.installation.suspended:
         return Call(permit, Refusal(Reason.INSTALLATION_SUSPENDED), name, listed, choice)
     started = time.perf_counter()
-    outcome = await forward(question, choice, listed, params, upstreams)
+    outcome = await forward(question, choice, listed, params, servers)
     return Call(permit, outcome, name, listed, choice, time.perf_counter() - started)
 
 

@@ -46,16 +46,16 @@ class HttpChannel:
         self._lock = asyncio.Lock()
         self._stream: web.StreamResponse | None = None
         self._beat: asyncio.TimerHandle | None = None
-        self._beating: asyncio.Task[None] | None = None
+        self._beating: asyncio.Task[bool] | None = None
 
     async def open(self) -> None:
         """See Channel."""
         await self._write(_COMMENT)
         self._keep_beating()
 
-    async def say(self, message: bytes) -> None:
+    async def say(self, message: bytes) -> bool:
         """See Channel."""
-        await self._write(event_bytes(message))
+        return await self._write(event_bytes(message))
 
     def linger(self) -> None:
         """See Channel."""
@@ -92,9 +92,9 @@ class HttpChannel:
         self._beating = asyncio.create_task(self._write(_COMMENT))
         self._keep_beating()
 
-    async def _write(self, data: bytes) -> None:
+    async def _write(self, data: bytes) -> bool:
         if self._stream is None and not media_type.accepts(self._request.headers, media_type.EVENT_STREAM):
-            return
+            return False
         try:
             async with asyncio.timeout(WRITE_SECONDS), self._lock:
                 if self._stream is None:
@@ -106,4 +106,7 @@ class HttpChannel:
             if self._request.transport is not None:
                 self._request.transport.abort()
         except ConnectionError:
-            return
+            return False
+        else:
+            return True
+        return False

@@ -7,28 +7,32 @@ connection's headers and those of the protocol. A call is sent once.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
+from wharfinger_gateway.asking import asking, requires_input
 from wharfinger_gateway.catalog import Listed
+from wharfinger_gateway.conversation import Conversations
+from wharfinger_gateway.dialogue import Going, call_once, converse
 from wharfinger_gateway.question import Question
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.relay import PROGRESS_TOKEN, Relay
 from wharfinger_gateway.resolve import Choice
+from wharfinger_gateway.round_trip import Round, round_trip
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.errors import BusyError, EgressRefusedError, NotSentError, RefusedError, TimedOutError, UpstreamError
 from wharfinger_mcp.jsonrpc import Params, Response
 from wharfinger_mcp.param_header import headers_for
 from wharfinger_mcp.resource_tool import read_params, tool_result
-from wharfinger_mcp.upstream import CallLimits
 
 _log = logging.getLogger(__name__)
 
-_NOT_PASSED_ON: Final = frozenset({"task"})
+_NOT_PASSED_ON: Final = frozenset({"task", "inputResponses", "requestState"})
 
 
 class _Peek(msgspec.Struct, rename="camel"):
@@ -48,23 +52,53 @@ class Served:
     response: Response
     is_error: bool
     """The tool failed, by the server's own word."""
+    asks: bool = False
+    """It is no answer yet: the server wants to know something first."""
 
 
-async def forward(question: Question, choice: Choice, listed: Listed, params: Params, upstreams: Upstreams) -> Served | Refusal:
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where calls go, and those that wait there for their callers."""
+
+    upstreams: Upstreams
+    conversations: Conversations
+
+
+async def forward(question: Question, choice: Choice, listed: Listed, params: Params, servers: Servers) -> Served | Refusal:
     """Send the call to the chosen installation and return its answer; what it says before goes to the caller at once."""
-    permit, relay = question.permit, Relay(question, params)
     try:
-        upstream, headers = upstreams.of(choice.installation, permit.principal)
-        headers = {**headers, **_param_headers(listed, params)}
-        method = "tools/call" if listed.resource is None else "resources/read"
-        outgoing, limits = _outgoing(params, listed, relay.token), CallLimits(seconds=permit.gateway.call_timeout)
-        response = await upstream.call(method, outgoing, headers, limits, relay.take)
+        response = await _send(question, choice, listed, params, servers)
     except UpstreamError as error:
         _log.warning("call of %s at installation %s: %s", listed.tool.name, choice.installation.path, error.message)
         return Refusal(_reason(error), error.message if isinstance(error, EgressRefusedError) else "")
+    if isinstance(response, Refusal):
+        return response
     if response.error is not None:
         return Served(response, is_error=True)
+    if question.modern and asking(question).key and requires_input(response) is not None:
+        return Served(response, is_error=False, asks=True)
     return _served(response) if listed.resource is None else _read(response)
+
+
+async def _send(question: Question, choice: Choice, listed: Listed, params: Params, servers: Servers) -> Response | Refusal:
+    permit, relay, asks = question.permit, Relay(question, params), asking(question)
+    server = servers.upstreams.of(choice.installation, permit.principal, asks)
+    going = Going(
+        question=question,
+        asking=asks,
+        upstream=server.upstream,
+        unasked=server.unasked,
+        method="tools/call" if listed.resource is None else "resources/read",
+        params=_outgoing(params, listed, relay.token),
+        headers={**server.headers, **_param_headers(listed, params)},
+        relay=relay,
+        seconds=permit.gateway.call_timeout,
+    )
+    if not asks.key:
+        return await call_once(going)
+    if question.modern:
+        return await round_trip(Round(going, params, choice.installation.uid, time.time()), servers.conversations)
+    return await converse(going)
 
 
 def _read(response: Response) -> Served | Refusal:

@@ -25,10 +25,11 @@ class Channel(Protocol):
     async def open(self) -> None:
         """Begin an event stream now, whether there is anything to say or not."""
 
-    async def say(self, message: bytes) -> None:
+    async def say(self, message: bytes) -> bool:
         """Send a JSON-RPC message ahead of the reply, which then is the last event of a stream.
 
-        It holds up who calls it for as long as the client does not read, within bounds; where the client has left, it does nothing.
+        It holds up who calls it for as long as the client does not read, within bounds. Return False where nobody hears it: the client
+        has left, or takes no stream.
         """
 
     def linger(self) -> None:

@@ -16,9 +16,12 @@ from collections.abc import Callable
 from wharfinger_gateway import legacy
 from wharfinger_gateway.admit import admit
 from wharfinger_gateway.answer import Answerer
+from wharfinger_gateway.asking import legacy_key
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.catalog import Catalogs
+from wharfinger_gateway.conversation import Conversations
 from wharfinger_gateway.current import Current
+from wharfinger_gateway.forward import Servers
 from wharfinger_gateway.incoming import Incoming, Reply
 from wharfinger_gateway.listeners import Listener, Listeners
 from wharfinger_gateway.question import Opening, Question, Within
@@ -31,7 +34,7 @@ from wharfinger_gateway.subscription import KINDS, announcement
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp import header, jsonrpc, media_type
-from wharfinger_mcp.jsonrpc import Batch, Message, Notification, Request
+from wharfinger_mcp.jsonrpc import Batch, Message, Request, Response
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +52,9 @@ class Pipeline:
         catalogs = Catalogs()
         self._sessions = Sessions()
         self._listeners = Listeners(self._admit, lambda permit: catalogs.of(permit).offer)
-        self._answerer = Answerer(catalogs, upstreams, self._listeners, telemetry)
+        self._upstreams = upstreams
+        self._conversations = Conversations()
+        self._answerer = Answerer(catalogs, Servers(upstreams, self._conversations), self._listeners, telemetry)
         current.on_change = self._listeners.look
 
     async def serve(self, incoming: Incoming) -> Reply:
@@ -65,8 +70,9 @@ class Pipeline:
         return refused_whole(outcome)
 
     def drain(self) -> None:
-        """End the streams on which nothing is awaited: their clients open others, elsewhere."""
+        """End the streams on which nothing is awaited, and calls that wait for answers: their clients come back to others."""
         self._listeners.close()
+        self._conversations.close()
 
     def _admit(self, incoming: Incoming) -> Permit | Refusal:
         return admit(incoming, self._current.snapshot, self._current.tokens, self._clock(), loopback=self._loopback)
@@ -114,6 +120,7 @@ class Pipeline:
         if incoming.verb == "DELETE":
             # The id is no state that could be removed, and lives on until nobody sends it.
             self._sessions.end(session)
+            self._upstreams.leave(legacy_key(session))
             return Reply(204)
         if not media_type.accepts(incoming.headers, media_type.EVENT_STREAM):
             return Refusal(Reason.STREAM_NOT_ACCEPTED)
@@ -124,7 +131,11 @@ class Pipeline:
 
 def _take(question: Question, message: Message) -> None:
     """Take a message that wants no answer."""
-    if isinstance(message, Notification) and message.method == "notifications/cancelled" and isinstance(question.rules, Within):
+    if not isinstance(question.rules, Within):
+        return
+    if isinstance(message, Response):
+        question.rules.state.answered(message)
+    elif message.method == "notifications/cancelled":
         request_id = jsonrpc.id_member(message.params, "requestId")
         if request_id is not None:
             question.rules.state.cancel(request_id)

@@ -38,10 +38,10 @@ class Relay:
 
     __slots__ = ("_asked", "_question", "token")
 
-    def __init__(self, question: Question, params: Params) -> None:
+    def __init__(self, question: Question, params: Params, token: int | None = None) -> None:
         self._question = question
         self._asked = _asked_token(params)
-        self.token = next(_tokens) if self._asked is not None else None
+        self.token = token if token is not None else next(_tokens) if self._asked is not None else None
         """What the server is to name in its progress messages: unique among all calls, whatever clients choose."""
 
     async def take(self, message: Request | Notification) -> None:

@@ -6,8 +6,9 @@ bounded: the one unused longest makes room.
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,7 +16,7 @@ from msgspec import Raw
 
 from wharfinger_gateway.session import Session
 from wharfinger_gateway.snapshot import EMPTY
-from wharfinger_mcp.jsonrpc import Id
+from wharfinger_mcp.jsonrpc import Id, Response
 
 MAX_SESSIONS: Final = 10_000
 IDLE_SECONDS: Final = 1800.0
@@ -31,9 +32,24 @@ class LegacySession:
     """The least severe log messages that the client wants; until it says so, every one."""
     calls: dict[Id, Callable[[], None]] = field(default_factory=dict)
     """How to cancel what is under way, by the client's id."""
+    answers: dict[Id, Callable[[Response], None]] = field(default_factory=dict)
+    """What the client was asked and has not answered, by our id: each is taken once."""
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     used_at: float = 0.0
     end_stream: Callable[[], None] = lambda: None
     """Ends the stream on which the client listens."""
+
+    def await_answer(self, take: Callable[[Response], None]) -> str:
+        """Return the id under which the client is asked; its answer goes to `take`."""
+        request_id = f"wharfinger-{next(self.numbers)}"
+        self.answers[request_id] = take
+        return request_id
+
+    def answered(self, response: Response) -> None:
+        """Take the client's answer; one that nobody waits for is none."""
+        take = self.answers.pop(response.id, None) if response.id is not None else None
+        if take is not None:
+            take(response)
 
     def listen(self, end_stream: Callable[[], None]) -> None:
         """Take a new stream in place of the one that there is: its client has lost that, though nobody may have told us."""

@@ -109,6 +109,8 @@ class Telemetry:
 
 def _outcome(call: Call) -> str:
     if isinstance(call.outcome, Served):
+        if call.outcome.asks:
+            return "input_required"
         return "error" if call.outcome.response.error else "tool_error" if call.outcome.is_error else "ok"
     return call.outcome.reason.value
 

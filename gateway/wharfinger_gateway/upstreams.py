@@ -12,9 +12,11 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
+from wharfinger_gateway.asking import Asking
 from wharfinger_gateway.principal import Principal
 from wharfinger_gateway.server_info import VERSION
 from wharfinger_gateway.snapshot import Installation, Snapshot
+from wharfinger_gateway.unasked import Unasked
 from wharfinger_mcp.endpoint import parse_endpoint
 from wharfinger_mcp.envelope import Identity
 from wharfinger_mcp.http_client import HttpClient
@@ -25,15 +27,18 @@ IDLE_SECONDS: Final = 1800.0
 SWEEP_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 2.0
 
-Key = tuple[str, str, str]
-"""The installation's uid, the connection's fingerprint, the principal's subject."""
+Key = tuple[str, str, str, str]
+"""The installation's uid, the connection's fingerprint, the principal's subject, and whom of his clients the server can ask."""
 
 
 @dataclass(slots=True)
-class _Kept:
+class Reached:
+    """A server as one principal sees it, and what is sent with each request."""
+
     upstream: Upstream
+    unasked: Unasked
     headers: dict[str, str] = field(repr=False)
-    used_at: float
+    used_at: float = 0.0
 
 
 class Upstreams:
@@ -41,35 +46,40 @@ class Upstreams:
 
     def __init__(self, client: HttpClient) -> None:
         self._client = client
-        self._identity = Identity("wharfinger-gateway", VERSION)
-        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+        self._kept: OrderedDict[Key, Reached] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def of(self, installation: Installation, principal: Principal) -> tuple[Upstream, dict[str, str]]:
-        """Return the upstream for a caller's use of an installation, and the headers to send.
+    def of(self, installation: Installation, principal: Principal, asking: Asking) -> Reached:
+        """Return the server of an installation as a caller reaches it.
 
         Raises MisconfiguredError where the connection's URL is none.
         """
-        key = installation.uid, installation.fingerprint, principal.subject
+        key = installation.uid, installation.fingerprint, principal.subject, asking.key
         kept = self._kept.get(key)
         if kept is None:
             endpoint = parse_endpoint(installation.connection.url, guard=installation.guard)
             headers = {header.name: header.value for header in installation.connection.headers}
-            kept = self._kept[key] = _Kept(Upstream(self._client, endpoint, self._identity), headers, 0.0)
+            upstream = Upstream(self._client, endpoint, Identity("wharfinger-gateway", VERSION, asking.capabilities))
+            kept = self._kept[key] = Reached(upstream, Unasked(upstream), headers)
             if len(self._kept) > MAX_UPSTREAMS:
                 self._end(next(iter(self._kept)))
         kept.used_at = asyncio.get_running_loop().time()
         self._kept.move_to_end(key)
-        return kept.upstream, kept.headers
+        return kept
+
+    def leave(self, asking_key: str) -> None:
+        """End the sessions with servers that were one client's alone."""
+        for key in [key for key in self._kept if key[3] == asking_key]:
+            self._end(key)
 
     def keep(self, snapshot: Snapshot) -> None:
         """Drop what the snapshot does not name any more; its sessions die with their servers or credentials."""
         named = {(one.uid, one.fingerprint) for one in snapshot.installations.values()}
         for key in [key for key in self._kept if key[:2] not in named]:
-            del self._kept[key]
+            self._kept.pop(key).unasked.close()
         self._client.enforce({one.guard for one in snapshot.installations.values()})
 
     async def sweep(self) -> None:
@@ -90,6 +100,7 @@ class Upstreams:
 
     def _end(self, key: Key) -> None:
         kept = self._kept.pop(key)
+        kept.unasked.close()
         task = asyncio.create_task(kept.upstream.close(kept.headers))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

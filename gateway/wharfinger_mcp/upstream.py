@@ -93,6 +93,15 @@ class Upstream:
                 raise SessionGoneError("the server answers HTTP 404 to a session it has just made: do its replicas share sessions?")
         return self._settle(outcome, session)
 
+    async def answer(self, request_id: Id, response: Response, headers: Mapping[str, str]) -> None:
+        """Answer what a legacy server has asked in this session; raises UpstreamError. A session that is gone has no use for it."""
+        session = self._handshake
+        if session is None:
+            return
+        own = envelope.legacy_headers(session.protocol_version, session.session_id)
+        outgoing = Outgoing(jsonrpc.response_bytes(request_id, response), None, own, headers)
+        await exchange.post(self._client, self._endpoint, outgoing, _soon())
+
     async def stream(self, headers: Mapping[str, str], limits: CallLimits, on_open: Callable[[], None], on_message: OnMessage) -> None:
         """Follow what a legacy server says unasked in this session, until it ends the stream; raises UpstreamError."""
         bounds = _bounds(limits)

@@ -67,25 +67,25 @@ def call(name: str, **meta: Any) -> dict[str, Any]:
 async def test_the_official_sdk_hears_progress_and_logs_of_both_eras_servers(
     running: GatewayProcess, mode: str, server: str, legacy_server: UpstreamServer, modern_server: UpstreamServer
 ) -> None:
-    progress: list[float] = []
+    heard: list[float] = []
     logs: list[Any] = []
 
-    async def on_progress(value: float, total: float | None, message: str | None) -> None:
-        progress.append(value)
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(progress)
 
     async def on_log(params: Any) -> None:
         logs.append(params.data)
 
     for upstream in (legacy_server, modern_server):
         upstream.gate.set()
-    meta = {"io.modelcontextprotocol/logLevel": "info"} if mode == MODERN else None
+    meta: Any = {"io.modelcontextprotocol/logLevel": "info"} if mode == MODERN else None
     async with (
         httpx2.AsyncClient(headers={"Authorization": f"Bearer {ALICE}"}, timeout=10) as http,
         Client(streamable_http_client(f"{running.url}/v1/mcp/dev.tools", http_client=http), mode=mode, logging_callback=on_log) as client,
     ):
         result = await client.call_tool(f"{server}__echo", {}, progress_callback=on_progress, meta=meta)
         assert not result.is_error
-    assert progress == [1]
+    assert heard == [1]
     assert logs == ["two\nlines"]
 
 

@@ -65,9 +65,10 @@ class Recorder:
     async def open(self) -> None:
         self.is_open = True
 
-    async def say(self, message: bytes) -> None:
+    async def say(self, message: bytes) -> bool:
         self.is_open = True
         self.said.append(json.loads(message))
+        return True
 
     def linger(self) -> None:
         """Nothing to keep alive."""
@@ -105,9 +106,9 @@ class Caller:
         """Send one request as a legacy client does."""
         return await self.send(json.dumps({"jsonrpc": "2.0", "id": id_, "method": method, "params": params or {}}).encode(), **headers)
 
-    async def initialize(self, version: str = "2025-11-25") -> Answered:
+    async def initialize(self, version: str = "2025-11-25", capabilities: Json | None = None) -> Answered:
         """Open a legacy session, and keep its id."""
-        params = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+        params = {"protocolVersion": version, "capabilities": capabilities or {}, "clientInfo": {"name": "test", "version": "1"}}
         answered = await self.request("initialize", params)
         self.session = answered.reply.headers.get("Mcp-Session-Id")
         return answered

@@ -125,6 +125,13 @@ def _result(message: Json, result: Json, headers: dict[str, str] | None = None) 
 async def upstream_server(era: EraName = "legacy") -> AsyncIterator[UpstreamServer]:
     """Run a server on a free port."""
     server = UpstreamServer(era)
+    async with running_server(server):
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def running_server(server: UpstreamServer) -> AsyncIterator[None]:
+    """Run this server on a free port."""
     application = web.Application()
     application.router.add_route("*", "/mcp", server.handle)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
@@ -134,7 +141,7 @@ async def upstream_server(era: EraName = "legacy") -> AsyncIterator[UpstreamServ
     host, port = runner.addresses[0][:2]
     server.url = f"http://{host}:{port}/mcp"
     try:
-        yield server
+        yield
     finally:
         server.gate.set()
         await runner.cleanup()

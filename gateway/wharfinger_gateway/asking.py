@@ -1,0 +1,155 @@
+"""What servers may ask of a caller while they work on his call: elicitation, sampling, roots. Pure.
+
+The older revisions ask by a request of their own and get a response; 2026-07-28 answers the call with `input_required`, and the client
+calls again with `inputResponses`. Source: MCP 2025-11-25, client features; 2026-07-28, "Multi Round-Trip Requests".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from wharfinger_gateway.question import Question, Within
+from wharfinger_gateway.session import Session
+from wharfinger_mcp import jsonrpc
+from wharfinger_mcp.jsonrpc import ErrorObject, Params, Request, Response
+from wharfinger_mcp.revision import Modern
+
+NEEDS: Final[Mapping[str, str]] = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
+"""By method, the capability with which a client says that it answers."""
+INPUT_REQUIRED: Final = "input_required"
+URL_ELICITATION_REQUIRED: Final = -32042
+MAX_QUESTIONS: Final = 16
+"""At once, of one call."""
+_DECLINED: Final = ErrorObject(jsonrpc.METHOD_NOT_FOUND, "the caller cannot be asked for that")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a caller can be asked, and whose answers they are."""
+
+    key: str = ""
+    """Tells apart sessions with servers that must not be shared; empty where nothing can be asked, and they may be."""
+    capabilities: Mapping[str, Raw] = field(default_factory=dict)
+
+
+class InputRequest(msgspec.Struct, frozen=True):
+    """One thing that a server of the newest era wants to know."""
+
+    method: str
+    params: dict[str, Raw] = {}
+
+
+class InputRequired(msgspec.Struct, frozen=True, rename="camel"):
+    """The result of a call that cannot go on without the caller."""
+
+    result_type: str = ""
+    input_requests: dict[str, InputRequest] = {}
+    request_state: str | None = None
+
+
+class _Link(msgspec.Struct):
+    url: Raw
+    message: Raw = Raw(b'""')
+
+
+class _Links(msgspec.Struct):
+    elicitations: list[_Link] = []
+
+
+_links = msgspec.json.Decoder(_Links)
+_input_required = msgspec.json.Decoder(InputRequired)
+_answers = msgspec.json.Decoder(dict[str, Raw])
+
+
+def asking(question: Question) -> Asking:
+    """Return what the caller of a question can be asked."""
+    match question.rules:
+        case Modern(capabilities=declared):
+            found = _asked_for(declared)
+            return Asking(f"modern {_digest(found)}", found) if found else Asking()
+        case Within(session=session, state=state):
+            found = _asked_for(state.capabilities)
+            return Asking(legacy_key(session), found) if found else Asking()
+        case _:
+            return Asking()
+
+
+def legacy_key(session: Session) -> str:
+    """Return the key of what a legacy client is asked in its session."""
+    return f"legacy {session.nonce}"
+
+
+def is_allowed(method: str, capabilities: Mapping[str, Raw]) -> bool:
+    """Tell whether a caller with these capabilities may be asked by this method."""
+    return NEEDS.get(method, "") in capabilities
+
+
+def declined(request: Request) -> Response:
+    """Return the answer to what cannot be asked; a ping is no question."""
+    if request.method == "ping":
+        return Response(request.id, jsonrpc.raw_json({}))
+    return Response(request.id, error=_DECLINED)
+
+
+def requires_input(response: Response) -> InputRequired | None:
+    """Return what a response asks for; None where it is an answer, or asks for nothing that can be read."""
+    if response.result is None or INPUT_REQUIRED.encode() not in bytes(response.result):
+        return None
+    try:
+        found = _input_required.decode(response.result)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return found if found.result_type == INPUT_REQUIRED else None
+
+
+def requires_link(response: Response) -> Mapping[str, InputRequest]:
+    """Return the links that an error of 2025-11-25 wants its caller to open, as what a server of the newest era asks for."""
+    if response.error is None or response.error.code != URL_ELICITATION_REQUIRED or response.error.data is msgspec.UNSET:
+        return {}
+    try:
+        found = _links.decode(response.error.data)
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    wanted = [{"mode": jsonrpc.raw_json("url"), "url": one.url, "message": one.message} for one in found.elicitations[:MAX_QUESTIONS]]
+    return {f"link-{number}": InputRequest("elicitation/create", params) for number, params in enumerate(wanted, 1)}
+
+
+def input_required(requests: Mapping[str, Request | InputRequest], state: str) -> Raw:
+    """Return the result that asks a modern client, who sends `state` back with his answers."""
+    wanted = {key: {"method": one.method, "params": one.params} for key, one in requests.items()}
+    return jsonrpc.raw_json({"resultType": INPUT_REQUIRED, "inputRequests": wanted, "requestState": state})
+
+
+def read_answers(params: Params) -> Mapping[str, Raw]:
+    """Return what a modern client answers, by key."""
+    try:
+        return _answers.decode(params.get("inputResponses", b"{}"))
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+
+
+def with_answers(params: Params, answers: Mapping[str, Raw], state: str | None) -> Params:
+    """Return the params of a call that goes on, for a modern server."""
+    told: dict[str, Any] = {**params, "inputResponses": jsonrpc.raw_json(answers)}
+    return told if state is None else {**told, "requestState": jsonrpc.raw_json(state)}
+
+
+def call_digest(params: Params) -> str:
+    """Return a digest of which tool is called with which arguments, however they are written."""
+    value = {name: msgspec.json.decode(params[name]) for name in ("name", "arguments") if name in params}
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:32]
+
+
+def _asked_for(declared: Mapping[str, Raw]) -> Mapping[str, Raw]:
+    # What a change of roots would be told with is not passed on.
+    return {name: jsonrpc.raw_json({}) if name == "roots" else declared[name] for name in NEEDS.values() if name in declared}
+
+
+def _digest(capabilities: Mapping[str, Raw]) -> str:
+    return hashlib.sha256(repr(sorted((name, bytes(raw)) for name, raw in capabilities.items())).encode()).hexdigest()[:16]

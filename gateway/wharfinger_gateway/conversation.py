@@ -1,0 +1,129 @@
+"""A call of a modern client to a legacy server: it waits there, longer than any one request of the client, while people answer.
+
+Invariants: a conversation belongs to who began it; its handle is unguessable and goes out in a sealed state only. It is taken by one
+request at a time. One that nobody comes back to ends after `ANSWER_SECONDS`, and the server is told. Their number is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
+
+from msgspec import Raw
+
+from wharfinger_gateway.asking import MAX_QUESTIONS, declined, is_allowed
+from wharfinger_gateway.dialogue import ANSWER_SECONDS, Going
+from wharfinger_gateway.relay import Relay
+from wharfinger_mcp.errors import BusyError, TimedOutError, UpstreamError
+from wharfinger_mcp.jsonrpc import Notification, Request, Response
+
+MAX_CONVERSATIONS: Final = 1000
+MAX_UNHEARD: Final = 256
+"""Messages that are kept while nobody listens; a server that says more is held up."""
+
+
+class Conversation:
+    """One call that is under way at a server. Belongs to one event loop."""
+
+    def __init__(self, going: Going) -> None:
+        self._going = going
+        self._heard: asyncio.Queue[Request | Notification | Response | UpstreamError] = asyncio.Queue(MAX_UNHEARD)
+        self._open: dict[str, Request] = {}
+        self._asked = 0
+        self._task = asyncio.create_task(self._call())
+
+    @property
+    def progress_token(self) -> int | None:
+        """What the server names in its progress messages."""
+        return self._going.relay.token
+
+    async def go_on(self, relay: Relay) -> Response | Mapping[str, Request]:
+        """Return the response, or what the server asks, by key; raises UpstreamError. What is said meanwhile goes to `relay`."""
+        while not self._open:
+            try:
+                async with asyncio.timeout(self._going.seconds):
+                    heard = await self._heard.get()
+            except TimeoutError:
+                self.cancel()
+                raise TimedOutError("the server did not answer in time") from None
+            match heard:
+                case Notification():
+                    await relay.take(heard)
+                case Request():
+                    self._open[f"question-{heard.id}"] = heard
+                case Response():
+                    return heard
+                case _:
+                    raise heard
+        return dict(self._open)
+
+    async def answer(self, answers: Mapping[str, Raw]) -> None:
+        """Tell the server what the client has answered; what he has not stays open. Raises UpstreamError."""
+        for key in self._open.keys() & answers.keys():
+            request = self._open.pop(key)
+            self._asked -= 1
+            await self._going.upstream.answer(request.id, Response(request.id, answers[key]), self._going.headers)
+
+    def cancel(self) -> None:
+        """End the call; the server is told."""
+        self._task.cancel()
+
+    async def _call(self) -> None:
+        going = self._going
+        try:
+            with going.unasked.during(self._take):
+                response = await going.upstream.call(going.method, going.params, going.headers, going.limits, self._take)
+        except UpstreamError as error:
+            await self._heard.put(error)
+        else:
+            await self._heard.put(response)
+
+    async def _take(self, message: Request | Notification) -> None:
+        going = self._going
+        if isinstance(message, Request):
+            if not is_allowed(message.method, going.asking.capabilities) or self._asked >= MAX_QUESTIONS:
+                with suppress(UpstreamError):
+                    await going.upstream.answer(message.id, declined(message), going.headers)
+                return
+            self._asked += 1
+        await self._heard.put(message)
+
+
+class Conversations:
+    """Those whose clients are to come back."""
+
+    def __init__(self) -> None:
+        self._parked: dict[str, tuple[Conversation, asyncio.TimerHandle]] = {}
+
+    def __len__(self) -> int:
+        return len(self._parked)
+
+    def park(self, conversation: Conversation) -> str:
+        """Keep a conversation and return its handle; raises BusyError where there are too many."""
+        if len(self._parked) >= MAX_CONVERSATIONS:
+            conversation.cancel()
+            raise BusyError("too many calls wait for answers")
+        handle = secrets.token_urlsafe(24)
+        timer = asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._expire, handle)
+        self._parked[handle] = conversation, timer
+        return handle
+
+    def take(self, handle: str) -> Conversation | None:
+        """Return a conversation to go on with; None where it has ended or is taken."""
+        conversation, timer = self._parked.pop(handle, (None, None))
+        if timer is not None:
+            timer.cancel()
+        return conversation
+
+    def close(self) -> None:
+        """End every one."""
+        for handle in tuple(self._parked):
+            self._expire(handle)
+
+    def _expire(self, handle: str) -> None:
+        conversation = self.take(handle)
+        if conversation is not None:
+            conversation.cancel()

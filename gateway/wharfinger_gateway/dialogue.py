@@ -1,0 +1,196 @@
+"""One call whose server may ask its caller something before it answers, in each pair of eras.
+
+| caller | server | what happens                                                                                           |
+|--------|--------|--------------------------------------------------------------------------------------------------------|
+| legacy | legacy | its request goes to the client on the call's stream, the client's response to the server               |
+| legacy | modern | `input_required` becomes requests to the client; the call is repeated with the answers                 |
+| modern | legacy | its request becomes `input_required`; the call waits at the server until the client comes back         |
+| modern | modern | `input_required` passes through                                                                        |
+
+Invariants: nobody is asked but who made the call, and for nothing that he did not declare. The time that people take counts for itself.
+A call is never sent twice to a legacy server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from msgspec import Raw
+
+from wharfinger_gateway.asking import (
+    MAX_QUESTIONS,
+    Asking,
+    InputRequest,
+    InputRequired,
+    declined,
+    is_allowed,
+    requires_input,
+    with_answers,
+)
+from wharfinger_gateway.question import Question, Within
+from wharfinger_gateway.relay import Relay
+from wharfinger_gateway.unasked import Unasked
+from wharfinger_mcp import jsonrpc
+from wharfinger_mcp.envelope import Era
+from wharfinger_mcp.errors import ProtocolError, TimedOutError, UpstreamError
+from wharfinger_mcp.jsonrpc import Notification, Params, Request, Response
+from wharfinger_mcp.upstream import CallLimits, Upstream
+
+ANSWER_SECONDS: Final = 600.0
+"""How long an answer of a person is awaited."""
+ROUNDS: Final = 10
+"""How often one call may ask."""
+WHOLE_SECONDS: Final = 3600.0
+"""Of one call, people's time included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """A call on its way."""
+
+    question: Question
+    asking: Asking
+    upstream: Upstream
+    unasked: Unasked
+    method: str
+    params: Params
+    headers: Mapping[str, str] = field(repr=False)
+    relay: Relay
+    seconds: float
+    """How long the server may take, from its last question on."""
+
+    @property
+    def limits(self) -> CallLimits:
+        """Bounds of the request to the server, people's time included."""
+        return CallLimits(WHOLE_SECONDS)
+
+
+async def call_once(going: Going) -> Response:
+    """Make the call of a client that cannot be asked; raises UpstreamError."""
+
+    async def take(message: Request | Notification) -> None:
+        if isinstance(message, Notification):
+            await going.relay.take(message)
+        else:
+            await going.upstream.answer(message.id, declined(message), going.headers)
+
+    return await going.upstream.call(going.method, going.params, going.headers, CallLimits(going.seconds), take)
+
+
+async def converse(going: Going) -> Response:
+    """Make the call of a legacy client and answer what the server asks; raises UpstreamError."""
+    session = await going.unasked.ready(going.headers, CallLimits(going.seconds))
+    try:
+        async with asyncio.timeout(going.seconds) as patience:
+            asker = _Asker(going, patience)
+            if session.era is Era.MODERN:
+                return await _in_rounds(going, asker)
+            return await _on_the_stream(going, asker)
+    except TimeoutError:
+        raise TimedOutError("the server did not answer in time") from None
+
+
+class _LeftError(Exception):
+    """Nobody is there to answer."""
+
+
+class _Asker:
+    """Asks a legacy client, and stops the clock meanwhile."""
+
+    def __init__(self, going: Going, patience: asyncio.Timeout) -> None:
+        self._going = going
+        self._patience = patience
+        self._awaited: set[asyncio.Future[Response]] = set()
+        going.question.channel.on_leave(self._give_up)
+
+    async def ask(self, method: str, params: Params) -> Response:
+        """Return the client's answer; a refusal where he cannot be asked, does not answer or has left."""
+        rules = self._going.question.rules
+        refused = declined(Request(0, method, params))
+        if not isinstance(rules, Within) or not is_allowed(method, self._going.asking.capabilities):
+            return refused
+        if len(self._awaited) >= MAX_QUESTIONS:
+            return refused
+        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._awaited.add(answer)
+        self._let_pass(ANSWER_SECONDS)
+        request_id = rules.state.await_answer(answer.set_result)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                is_said = await self._going.question.channel.say(jsonrpc.request_bytes(request_id, method, params))
+                return await answer if is_said else refused
+        except (TimeoutError, _LeftError):
+            return refused
+        finally:
+            rules.state.answers.pop(request_id, None)
+            self._awaited.discard(answer)
+            if not self._awaited:
+                self._let_pass(self._going.seconds)
+
+    def _give_up(self) -> None:
+        for answer in self._awaited:
+            if not answer.done():
+                answer.set_exception(_LeftError())
+
+    def _let_pass(self, seconds: float) -> None:
+        if not self._patience.expired():
+            self._patience.reschedule(asyncio.get_running_loop().time() + seconds)
+
+
+async def _on_the_stream(going: Going, asker: _Asker) -> Response:
+    asked: set[asyncio.Task[None]] = set()
+
+    async def put(request: Request) -> None:
+        with suppress(UpstreamError):
+            await going.upstream.answer(request.id, await asker.ask(request.method, request.params), going.headers)
+
+    async def take(message: Request | Notification) -> None:
+        if isinstance(message, Notification):
+            await going.relay.take(message)
+        elif not is_allowed(message.method, going.asking.capabilities):
+            await going.upstream.answer(message.id, declined(message), going.headers)
+        else:
+            # Not awaited here: the server may go on talking while the client thinks.
+            task = asyncio.create_task(put(message))
+            asked.add(task)
+            task.add_done_callback(asked.discard)
+
+    try:
+        with going.unasked.during(take):
+            return await going.upstream.call(going.method, going.params, going.headers, going.limits, take)
+    finally:
+        for task in asked:
+            task.cancel()
+
+
+async def _in_rounds(going: Going, asker: _Asker) -> Response:
+    params = going.params
+    for _ in range(ROUNDS):
+        response = await going.upstream.call(going.method, params, going.headers, going.limits, going.relay.take)
+        wanted = requires_input(response)
+        if wanted is None:
+            return response
+        answers = await _asked(wanted, asker)
+        params = with_answers(going.params, answers, wanted.request_state)
+    raise ProtocolError(f"the server asks more than {ROUNDS} times")
+
+
+async def _asked(wanted: InputRequired, asker: _Asker) -> Mapping[str, Raw]:
+    async def one(request: InputRequest) -> Raw:
+        response = await asker.ask(request.method, request.params)
+        if response.result is None:
+            raise ProtocolError(f"the caller does not answer {request.method}")
+        return response.result
+
+    if len(wanted.input_requests) > MAX_QUESTIONS:
+        raise ProtocolError(f"the server asks for more than {MAX_QUESTIONS} things at once")
+    try:
+        async with asyncio.TaskGroup() as group:
+            asked = {key: group.create_task(one(request)) for key, request in wanted.input_requests.items()}
+    except* UpstreamError as errors:
+        raise errors.exceptions[0] from None
+    return {key: task.result() for key, task in asked.items()}

@@ -1,0 +1,86 @@
+"""What a legacy server says outside of any call, on the stream that a GET opens: it belongs to the call that is under way.
+
+Some servers put questions there (TypeScript SDK), and one that was not listening loses them, so the stream is open before the first
+call. A question that could belong to several calls, or to none, is declined rather than shown to the wrong caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from wharfinger_gateway.asking import declined
+from wharfinger_mcp.envelope import Era
+from wharfinger_mcp.errors import RefusedError, UpstreamError
+from wharfinger_mcp.exchange import OnMessage
+from wharfinger_mcp.handshake import Handshake
+from wharfinger_mcp.jsonrpc import Notification, Request
+from wharfinger_mcp.upstream import CallLimits, Upstream
+
+OPEN_SECONDS: Final = 3.0
+"""For the stream's head; a server that takes longer is called without."""
+STREAM: Final = CallLimits(3600.0, 64 * 1024 * 1024)
+
+
+class Unasked:
+    """Listens to one session with a server. Belongs to one event loop; `close` it."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._session: Handshake | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._has_stream = True
+        self._calls: list[OnMessage] = []
+
+    async def ready(self, headers: Mapping[str, str], limits: CallLimits) -> Handshake:
+        """Return the session, once it is listened to or cannot be; raises UpstreamError where there is none."""
+        session = await self._upstream.open(headers, limits)
+        if session is not self._session or self._was_cut_off():
+            self.close()
+            self._session, self._has_stream = session, True
+            if session.era is Era.LEGACY:
+                is_open = asyncio.Event()
+                self._listening = asyncio.create_task(self._listen(headers, is_open))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(OPEN_SECONDS):
+                        await is_open.wait()
+        return session
+
+    def _was_cut_off(self) -> bool:
+        return self._has_stream and self._listening is not None and self._listening.done()
+
+    @contextmanager
+    def during(self, take: OnMessage) -> Iterator[None]:
+        """While this lasts a call is under way that `take`s what is said."""
+        self._calls.append(take)
+        try:
+            yield
+        finally:
+            self._calls.remove(take)
+
+    def close(self) -> None:
+        """Listen no longer."""
+        if self._listening is not None:
+            self._listening.cancel()
+
+    async def _listen(self, headers: Mapping[str, str], is_open: asyncio.Event) -> None:
+        async def take(message: Request | Notification) -> None:
+            if len(self._calls) == 1:
+                await self._calls[0](message)
+            elif message.method == "notifications/progress":
+                for call in tuple(self._calls):
+                    await call(message)
+            elif isinstance(message, Request):
+                with suppress(UpstreamError):
+                    await self._upstream.answer(message.id, declined(message), headers)
+
+        try:
+            await self._upstream.stream(headers, STREAM, is_open.set, take)
+        except RefusedError:
+            self._has_stream = False
+        except UpstreamError:
+            return
+        finally:
+            is_open.set()
