@@ -42,7 +42,9 @@ class ToolAssignment(Model):
     rename: Annotated[dict[str, ExposedName], Field(default_factory=dict, max_length=256)]
     """Other names for tools; they take the place of `<tool>`."""
     resources: Annotated[tuple[ShortText, ...], Field(max_length=256)] = ()
+    """URIs of resources, or templates of URIs as the server has them; `*` stands for any text. Omitted: none."""
     prompts: Annotated[tuple[ToolPattern, ...], Field(max_length=256)] = ()
+    """Names of prompts, which are exposed as `<prefix>__<prompt>`; `*` stands for any text. Omitted: none."""
 
 
 class OAuthDoor(Model):

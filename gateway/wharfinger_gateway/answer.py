@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 from functools import partial
+from typing import Final
 
 from wharfinger_gateway import modern
 from wharfinger_gateway.call import Call, call_tool
 from wharfinger_gateway.catalog import Catalogs
+from wharfinger_gateway.feature import request_feature
 from wharfinger_gateway.forward import Servers
 from wharfinger_gateway.listeners import Listener, Listeners
+from wharfinger_gateway.lists import listed
 from wharfinger_gateway.question import Question, Within
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.relay import LOG_LEVELS
 from wharfinger_gateway.reply import Answer, refused, result, served
 from wharfinger_gateway.scope import CancelScope
+from wharfinger_gateway.selection import KINDS, members_of
+from wharfinger_gateway.server_info import capabilities
 from wharfinger_gateway.subscription import acknowledgement, announcement, ending, wanted_kinds
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import Request
+
+NEEDED: Final = {
+    "prompts/list": "prompts",
+    "prompts/get": "prompts",
+    "resources/list": "resources",
+    "resources/templates/list": "resources",
+    "resources/read": "resources",
+    "completion/complete": "completions",
+}
+"""Capabilities without which a method does not exist."""
+_ONE_PAGE: Final = Refusal(Reason.PARAMS_INVALID, detail="the list has one page: omit cursor")
 
 
 class Answerer:
@@ -32,11 +49,16 @@ class Answerer:
 
     async def answer(self, question: Question, request: Request, started: float) -> Answer:
         """Answer one request; `started` is when its HTTP request arrived, by the performance counter."""
+        needed = NEEDED.get(request.method)
+        if needed is not None and needed not in capabilities(question.permit.gateway):
+            return self._refuse(question, request, Refusal(Reason.METHOD_UNKNOWN))
         match request.method, question.modern:
-            case "tools/call", _:
+            case (("tools/call" | "prompts/get" | "resources/read" | "completion/complete"), _):
                 return await self._call(question, request, started)
             case "tools/list", _:
                 return self._list(question, request)
+            case (("prompts/list" | "resources/list" | "resources/templates/list"), _):
+                return await self._list_live(question, request)
             case "server/discover", True:
                 return result(request.id, modern.discover_result(question.permit.gateway))
             case "subscriptions/listen", True:
@@ -48,9 +70,16 @@ class Answerer:
             case _:
                 return self._refuse(question, request, Refusal(Reason.METHOD_UNKNOWN))
 
+    async def _list_live(self, question: Question, request: Request) -> Answer:
+        if _has_cursor(request):
+            return self._refuse(question, request, _ONE_PAGE)
+        kind = KINDS[request.method]
+        found = members_of(kind, await listed(kind, question, self._servers.upstreams))
+        return result(request.id, modern.list_result(question.permit.gateway, found) if question.modern else found)
+
     def _list(self, question: Question, request: Request) -> Answer:
-        if bytes(request.params.get("cursor", b"null")) != b"null":
-            return self._refuse(question, request, Refusal(Reason.PARAMS_INVALID, detail="the list has one page: omit cursor"))
+        if _has_cursor(request):
+            return self._refuse(question, request, _ONE_PAGE)
         catalog = self._catalogs.of(question.permit)
         return result(request.id, catalog.modern_result if question.modern else catalog.legacy_result)
 
@@ -65,18 +94,26 @@ class Answerer:
         calls[request.id] = scope.cancel
         question.channel.linger()
         try:
-            call = await scope.run(call_tool(question, request.params, self._catalogs, self._servers))
+            call = await scope.run(self._work(question, request))
         finally:
             del calls[request.id]
         if call is None:
-            call = Call(question.permit, Refusal(Reason.CANCELLED), jsonrpc.text_member(request.params, "name") or "")
+            call = Call(
+                question.permit, Refusal(Reason.CANCELLED), jsonrpc.text_member(request.params, "name") or "", method=request.method
+            )
             answer = Answer(b"")
         elif isinstance(call.outcome, Refusal):
             answer = self._refuse(question, request, call.outcome)
         else:
-            answer = served(request.id, call.outcome.response, question.permit.gateway, is_modern=question.modern)
+            is_read = request.method == "resources/read"
+            answer = served(request.id, call.outcome.response, question.permit.gateway, is_modern=question.modern, cacheable=is_read)
         self._telemetry.called(call, time.perf_counter() - started)
         return answer
+
+    def _work(self, question: Question, request: Request) -> Awaitable[Call]:
+        if request.method == "tools/call":
+            return call_tool(question, request.params, self._catalogs, self._servers)
+        return request_feature(question, request, self._servers)
 
     async def _listen(self, question: Question, request: Request) -> Answer:
         kinds = wanted_kinds(request.params)
@@ -99,4 +136,9 @@ class Answerer:
 
     def _refuse(self, question: Question, request: Request, refusal: Refusal) -> Answer:
         self._telemetry.refused(refusal.reason)
-        return refused(request.id, refusal, question.permit.gateway, is_modern=question.modern)
+        of_a_tool = request.method == "tools/call"
+        return refused(request.id, refusal, question.permit.gateway, is_modern=question.modern, of_a_tool=of_a_tool)
+
+
+def _has_cursor(request: Request) -> bool:
+    return bytes(request.params.get("cursor", b"null")) != b"null"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import msgspec
+
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.catalog import Catalogs, Listed, find
-from wharfinger_gateway.forward import Served, Servers, forward, jsonrpc_value
+from wharfinger_gateway.forward import Served, Servers, Target, forward
 from wharfinger_gateway.question import Question
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.resolve import Choice, resolve
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import HEADER_MISMATCH, Params
-from wharfinger_mcp.param_header import param_mismatch
+from wharfinger_mcp.param_header import headers_for, param_mismatch
+from wharfinger_mcp.resource_tool import read_params
 from wharfinger_mcp.revision import Rejection
 
 
@@ -24,11 +27,12 @@ class Call:
     permit: Permit
     outcome: Served | Refusal
     name: str = ""
-    """The tool's exposed name, as the caller wrote it."""
+    """The exposed name of the tool or prompt, or the URI of the resource, as the caller wrote it."""
     listed: Listed | None = None
     choice: Choice | None = None
     upstream_seconds: float = 0.0
     """Time spent waiting for the server."""
+    method: str = "tools/call"
 
 
 async def call_tool(question: Question, params: Params, catalogs: Catalogs, servers: Servers) -> Call:
@@ -51,8 +55,21 @@ async def call_tool(question: Question, params: Params, catalogs: Catalogs, serv
     if choice.installation.suspended:
         return Call(permit, Refusal(Reason.INSTALLATION_SUSPENDED), name, listed, choice)
     started = time.perf_counter()
-    outcome = await forward(question, choice, listed, params, servers)
+    outcome = await forward(question, choice, target(listed, params), params, servers)
     return Call(permit, outcome, name, listed, choice, time.perf_counter() - started)
+
+
+def target(listed: Listed, params: Params) -> Target:
+    """Return what the server is asked for: its own tool, or the resource that the tool stands for."""
+    if listed.resource is not None:
+        return Target("resources/read", read_params(params, listed.resource), is_resource_of_a_tool=True)
+    headers = headers_for(listed.annotated, jsonrpc_value(params.get("arguments"))) if listed.annotated else {}
+    return Target("tools/call", jsonrpc.renamed(params, listed.tool.name), headers)
+
+
+def jsonrpc_value(raw: msgspec.Raw | None) -> object:
+    """Return the value of raw JSON that has been parsed before."""
+    return None if raw is None else msgspec.json.decode(raw)
 
 
 def _mismatch(listed: Listed, params: Params, question: Question) -> Refusal | None:

@@ -61,7 +61,7 @@ class Catalog:
     @cached_property
     def modern_result(self) -> msgspec.Raw:
         """The ListToolsResult for clients of 2026-07-28."""
-        return msgspec.Raw(_encode(modern.list_result(self.gateway, self._definitions)))
+        return msgspec.Raw(_encode(modern.list_result(self.gateway, {"tools": self._definitions})))
 
     @cached_property
     def legacy_result(self) -> msgspec.Raw:

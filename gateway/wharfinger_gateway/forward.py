@@ -9,13 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from wharfinger_gateway.asking import asking, requires_input
-from wharfinger_gateway.catalog import Listed
 from wharfinger_gateway.conversation import Conversations
 from wharfinger_gateway.dialogue import Going, call_once, converse
 from wharfinger_gateway.question import Question
@@ -27,8 +26,7 @@ from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.errors import BusyError, EgressRefusedError, NotSentError, RefusedError, TimedOutError, UpstreamError
 from wharfinger_mcp.jsonrpc import Params, Response
-from wharfinger_mcp.param_header import headers_for
-from wharfinger_mcp.resource_tool import read_params, tool_result
+from wharfinger_mcp.resource_tool import tool_result
 
 _log = logging.getLogger(__name__)
 
@@ -64,12 +62,28 @@ class Servers:
     conversations: Conversations
 
 
-async def forward(question: Question, choice: Choice, listed: Listed, params: Params, servers: Servers) -> Served | Refusal:
-    """Send the call to the chosen installation and return its answer; what it says before goes to the caller at once."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a server is asked for."""
+
+    method: str
+    params: Params
+    """Under the server's own names."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """That repeat arguments."""
+    is_resource_of_a_tool: bool = False
+    """The answer is what a resource holds, and becomes the result of the tool that stands for it."""
+
+
+async def forward(question: Question, choice: Choice, target: Target, params: Params, servers: Servers) -> Served | Refusal:
+    """Send a request to the chosen installation and return its answer; what it says before goes to the caller at once.
+
+    `params` are the caller's.
+    """
     try:
-        response = await _send(question, choice, listed, params, servers)
+        response = await _send(question, choice, target, params, servers)
     except UpstreamError as error:
-        _log.warning("call of %s at installation %s: %s", listed.tool.name, choice.installation.path, error.message)
+        _log.warning("%s at installation %s: %s", target.method, choice.installation.path, error.message)
         return Refusal(_reason(error), error.message if isinstance(error, EgressRefusedError) else "")
     if isinstance(response, Refusal):
         return response
@@ -77,10 +91,10 @@ async def forward(question: Question, choice: Choice, listed: Listed, params: Pa
         return Served(response, is_error=True)
     if question.modern and asking(question).key and requires_input(response) is not None:
         return Served(response, is_error=False, asks=True)
-    return _served(response) if listed.resource is None else _read(response)
+    return _read(response) if target.is_resource_of_a_tool else _served(response)
 
 
-async def _send(question: Question, choice: Choice, listed: Listed, params: Params, servers: Servers) -> Response | Refusal:
+async def _send(question: Question, choice: Choice, target: Target, params: Params, servers: Servers) -> Response | Refusal:
     permit, relay, asks = question.permit, Relay(question, params), asking(question)
     server = servers.upstreams.of(choice.installation, permit.principal, asks)
     going = Going(
@@ -88,9 +102,9 @@ async def _send(question: Question, choice: Choice, listed: Listed, params: Para
         asking=asks,
         upstream=server.upstream,
         unasked=server.unasked,
-        method="tools/call" if listed.resource is None else "resources/read",
-        params=_outgoing(params, listed, relay.token),
-        headers={**server.headers, **_param_headers(listed, params)},
+        method=target.method,
+        params=_outgoing(target.params, relay.token),
+        headers={**server.headers, **target.headers} if target.headers else server.headers,
         relay=relay,
         seconds=permit.gateway.call_timeout,
     )
@@ -117,24 +131,15 @@ def _served(response: Response) -> Served | Refusal:
     return Served(response, is_error=bool(peek.is_error))
 
 
-def _outgoing(params: Params, listed: Listed, progress_token: int | None) -> Params:
-    """Return the params for the server: its own name for the tool or resource, our progress token, and without what is not passed back."""
+def _outgoing(params: Params, progress_token: int | None) -> Params:
+    """Return the params with our progress token, and without what is not passed back."""
     passed = {name: value for name, value in params.items() if name not in _NOT_PASSED_ON}
     meta = jsonrpc.members(passed["_meta"]) if "_meta" in passed else None
     if meta is not None and meta.pop(PROGRESS_TOKEN, None) is not None:
         if progress_token is not None:
             meta[PROGRESS_TOKEN] = jsonrpc.raw_json(progress_token)
         passed["_meta"] = jsonrpc.raw_json(meta)
-    return jsonrpc.renamed(passed, listed.tool.name) if listed.resource is None else read_params(passed, listed.resource)
-
-
-def _param_headers(listed: Listed, params: Params) -> Mapping[str, str]:
-    return headers_for(listed.annotated, jsonrpc_value(params.get("arguments"))) if listed.annotated else {}
-
-
-def jsonrpc_value(raw: msgspec.Raw | None) -> object:
-    """Return the value of raw JSON that has been parsed before."""
-    return None if raw is None else msgspec.json.decode(raw)
+    return passed
 
 
 def _reason(error: UpstreamError) -> Reason:

@@ -13,7 +13,8 @@ from msgspec import Raw
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.incoming import Headers
 from wharfinger_gateway.refusals import Reason, Refusal
-from wharfinger_gateway.server_info import CAPABILITIES, server_info
+from wharfinger_gateway.server_info import capabilities as offered
+from wharfinger_gateway.server_info import server_info
 from wharfinger_gateway.session import Seal, Session
 from wharfinger_mcp import header, jsonrpc, revision
 from wharfinger_mcp.jsonrpc import Batch, Message, Request
@@ -36,7 +37,7 @@ def capabilities(request: Request) -> Mapping[str, Raw]:
 
 def initialize_result(permit: Permit, session: Session) -> Mapping[str, Any]:
     """Return the InitializeResult."""
-    return {"protocolVersion": session.version, "capabilities": CAPABILITIES, "serverInfo": server_info(permit.gateway)}
+    return {"protocolVersion": session.version, "capabilities": offered(permit.gateway), "serverInfo": server_info(permit.gateway)}
 
 
 def session_of(permit: Permit, headers: Headers, seal: Seal, now: float) -> Session | Refusal:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from wharfinger_gateway.server_info import CAPABILITIES, server_info
+from wharfinger_gateway.server_info import capabilities, server_info
 from wharfinger_gateway.snapshot import Gateway
 from wharfinger_mcp import envelope, jsonrpc, revision
 
@@ -17,17 +17,20 @@ PRIVATE: Final[Mapping[str, Any]] = {"ttlMs": 0, "cacheScope": "private"}
 
 def discover_result(gateway: Gateway) -> Mapping[str, Any]:
     """Return the DiscoverResult."""
-    return {"supportedVersions": list(revision.SUPPORTED), "capabilities": CAPABILITIES, **PRIVATE, **_common(gateway, {})}
+    return {"supportedVersions": list(revision.SUPPORTED), "capabilities": capabilities(gateway), **PRIVATE, **_common(gateway, {})}
 
 
-def list_result(gateway: Gateway, definitions: msgspec.Raw) -> Mapping[str, Any]:
-    """Return the ListToolsResult."""
-    return {"tools": definitions, **PRIVATE, **_common(gateway, {})}
+def list_result(gateway: Gateway, lists: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the result that lists something, by its member."""
+    return {**lists, **PRIVATE, **_common(gateway, {})}
 
 
-def completed(gateway: Gateway, result: msgspec.Raw) -> msgspec.Raw:
+def completed(gateway: Gateway, result: msgspec.Raw, *, cacheable: bool = False) -> msgspec.Raw:
     """Return a server's result, of whatever revision, as one of this gateway; what is not understood stays byte for byte."""
-    members = jsonrpc.members(result) or {}
+    members: dict[str, Any] = jsonrpc.members(result) or {}
+    if cacheable:
+        # Never more public than the server says: what it said to one caller is his.
+        members = {"ttlMs": 0, **members, "cacheScope": "private"}
     meta = jsonrpc.members(members["_meta"]) if "_meta" in members else None
     kind = {"resultType": members["resultType"]} if "resultType" in members else {}
     return jsonrpc.raw_json({**members, **_common(gateway, meta or {}), **kind})

@@ -28,9 +28,10 @@ from wharfinger_gateway.question import Opening, Question, Within
 from wharfinger_gateway.receive import SealedSessions, receive
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.reply import NOTHING, UNANSWERED, answered, batch_answered, refused_whole, result
+from wharfinger_gateway.server_info import TOLD
 from wharfinger_gateway.session import Seal
 from wharfinger_gateway.sessions import Sessions
-from wharfinger_gateway.subscription import KINDS, announcement
+from wharfinger_gateway.subscription import announcement
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp import header, jsonrpc, media_type
@@ -126,7 +127,7 @@ class Pipeline:
             return Refusal(Reason.STREAM_NOT_ACCEPTED)
         listener = Listener(incoming, announcement)
         self._sessions.of(session, now).listen(listener.end)
-        return await self._listeners.serve(listener, permit, KINDS) or UNANSWERED
+        return await self._listeners.serve(listener, permit, TOLD) or UNANSWERED
 
 
 def _take(question: Question, message: Message) -> None:

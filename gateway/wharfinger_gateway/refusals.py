@@ -42,6 +42,8 @@ class Reason(StrEnum):
     METHOD_UNKNOWN = "method_unknown"
     PARAMS_INVALID = "params_invalid"
     TOOL_UNKNOWN = "tool_unknown"
+    PROMPT_UNKNOWN = "prompt_unknown"
+    RESOURCE_UNKNOWN = "resource_unknown"
     INSTALLATION_MISSING = "installation_missing"
     INSTALLATION_NEEDED = "installation_needed"
     SUBJECT_NEEDED = "subject_needed"
@@ -102,6 +104,8 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
     Reason.METHOD_UNKNOWN: _Row("error", 404, -32601, "Method not found"),
     Reason.PARAMS_INVALID: _Row("error", 400, -32602, "Invalid params"),
     Reason.TOOL_UNKNOWN: _Row("error", 400, -32602, "Unknown tool"),
+    Reason.PROMPT_UNKNOWN: _Row("error", 400, -32602, "Unknown prompt"),
+    Reason.RESOURCE_UNKNOWN: _Row("error", 400, -32602, "Resource not found"),
     Reason.INSTALLATION_MISSING: _Row("result", 200, 0, "No connection to this tool's server is available to you."),
     Reason.INSTALLATION_NEEDED: _Row("result", 200, 0, "You have no connection to this tool's server yet. Open this link to install it:"),
     Reason.SUBJECT_NEEDED: _Row(

@@ -19,6 +19,8 @@ from wharfinger_mcp.revision import ERROR_STATUS
 JSON_HEADERS: Final[Mapping[str, str]] = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 NOTHING: Final = Reply(202)
 """To messages that want no answer."""
+SERVER_ERROR: Final = -32000
+"""What befell a request that is no tool's."""
 UNANSWERED: Final = Reply(200, b"", {"Content-Type": media_type.EVENT_STREAM, "Cache-Control": "no-store"})
 """To a request that its client has cancelled, and to one for a stream: an event stream's end."""
 ALLOWED_VERBS: Final = "GET, POST, DELETE"
@@ -39,16 +41,18 @@ def result(request_id: Id, value: Mapping[str, Any] | msgspec.Raw) -> Answer:
     return Answer(jsonrpc.response_bytes(request_id, Response(request_id, raw)))
 
 
-def served(request_id: Id, response: Response, gateway: Gateway, *, is_modern: bool) -> Answer:
-    """Return a server's answer as this gateway's."""
+def served(request_id: Id, response: Response, gateway: Gateway, *, is_modern: bool, cacheable: bool = False) -> Answer:
+    """Return a server's answer as this gateway's; a `cacheable` one says for how long, which is not at all where the server does not."""
     if response.error is not None:
         return Answer(jsonrpc.response_bytes(request_id, response), ERROR_STATUS.get(response.error.code, 200) if is_modern else 200)
-    completed = modern.completed(gateway, response.result or msgspec.Raw(b"{}")) if is_modern else response.result
+    completed = modern.completed(gateway, response.result or msgspec.Raw(b"{}"), cacheable=cacheable) if is_modern else response.result
     return Answer(jsonrpc.response_bytes(request_id, Response(request_id, completed)))
 
 
-def refused(request_id: Id, refusal: Refusal, gateway: Gateway, *, is_modern: bool) -> Answer:
-    """Return a refusal of one message."""
+def refused(request_id: Id, refusal: Refusal, gateway: Gateway, *, is_modern: bool, of_a_tool: bool = True) -> Answer:
+    """Return a refusal of one message; only tools have results that say so."""
+    if refusal.form == "result" and not of_a_tool:
+        return Answer(jsonrpc.error_bytes(request_id, SERVER_ERROR, refusal.message))
     if refusal.form == "result":
         text = {"content": [{"type": "text", "text": refusal.message}], "isError": True}
         return result(request_id, modern.completed(gateway, jsonrpc.raw_json(text)) if is_modern else text)

@@ -17,7 +17,21 @@ def _version() -> str:
 
 VERSION: Final = _version()
 """`0` where the program runs from a checkout."""
-CAPABILITIES: Final[dict[str, Any]] = {"tools": {"listChanged": True}, "logging": {}}
+TOLD: Final = ("tools",)
+"""The kinds of lists whose changes are told."""
+
+
+def capabilities(gateway: Gateway) -> dict[str, Any]:
+    """Return the `ServerCapabilities`: what the gateway selects, and nothing else."""
+    prompts = any(one.selection.prompts for one in gateway.assignments)
+    resources = any(one.selection.resources for one in gateway.assignments)
+    found: dict[str, Any] = {"tools": {"listChanged": True}, "logging": {}}
+    return (
+        found
+        | ({"prompts": {}} if prompts else {})
+        | ({"resources": {}} if resources else {})
+        | ({"completions": {}} if prompts or resources else {})
+    )
 
 
 def server_info(gateway: Gateway) -> dict[str, str]:

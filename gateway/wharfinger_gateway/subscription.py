@@ -11,12 +11,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from wharfinger_gateway.server_info import CAPABILITIES
+from wharfinger_gateway.server_info import TOLD
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import Id, Params
 
-KINDS: Final = tuple(kind for kind, found in CAPABILITIES.items() if found.get("listChanged"))
-"""The kinds of lists whose changes are told."""
 SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
 _filter = msgspec.json.Decoder(dict[str, Any])
 
@@ -27,7 +25,7 @@ def wanted_kinds(params: Params) -> tuple[str, ...] | None:
         wanted = _filter.decode(params.get("notifications", Raw(b"")))
     except msgspec.DecodeError:
         return None
-    return tuple(kind for kind in KINDS if wanted.get(f"{kind}ListChanged") is True)
+    return tuple(kind for kind in TOLD if wanted.get(f"{kind}ListChanged") is True)
 
 
 def acknowledgement(subscription: Id, kinds: tuple[str, ...]) -> bytes:

@@ -95,6 +95,7 @@ class Telemetry:
             "audit": "call",
             "time": datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds"),
             "gateway": call.permit.gateway.id,
+            "method": call.method,
             "principal": principal.subject,
             "credential": principal.credential,
             "tool": call.name[:_NAME_CHARS],

@@ -12,6 +12,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import Raw
+
 from wharfinger_gateway.asking import Asking
 from wharfinger_gateway.principal import Principal
 from wharfinger_gateway.server_info import VERSION
@@ -38,6 +40,8 @@ class Reached:
     upstream: Upstream
     unasked: Unasked
     headers: dict[str, str] = field(repr=False)
+    lists: dict[str, tuple[float, tuple[Raw, ...]]] = field(default_factory=dict, repr=False)
+    """What it listed, by method, and until when that counts (loop time)."""
     used_at: float = 0.0
 
 

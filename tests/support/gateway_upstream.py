@@ -11,6 +11,7 @@ from typing import Any, Literal
 from aiohttp import web
 
 from own_address import ADDRESS
+from wharfinger_mcp.listing import MEMBERS
 
 MODERN = "2026-07-28"
 PROGRESS = "the-token"
@@ -46,6 +47,8 @@ class UpstreamServer:
     behaviour: dict[str, Json | int] = field(default_factory=dict)
     says: dict[str, list[Json]] = field(default_factory=dict)
     """What is said ahead of a tool's result, as notifications; PROGRESS stands for the progress token that was given."""
+    lists: dict[str, list[Json]] = field(default_factory=dict)
+    """Prompts, resources and templates, by the method that lists them; each page has two."""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     """Calls of the tool `wait` are answered once it is set."""
     _sessions: set[str] = field(default_factory=set)
@@ -84,9 +87,14 @@ class UpstreamServer:
         await stream.write(b"data: " + (answer.body or b"") + b"\n\n")  # type: ignore[operator]  # bytes, as `_result` made it
         return stream
 
+    @property
+    def capabilities(self) -> Json:
+        """What it declares."""
+        return {"tools": {}} | {method.partition("/")[0]: {} for method in self.lists}
+
     async def _modern(self, message: Json) -> web.Response:
         if message["method"] == "server/discover":
-            return _result(message, {"resultType": "complete", "supportedVersions": [MODERN], "capabilities": {"tools": {}}})
+            return _result(message, {"resultType": "complete", "supportedVersions": [MODERN], "capabilities": self.capabilities})
         return await self._call(message, {"resultType": "complete"})
 
     async def _legacy(self, request: web.Request, message: Json) -> web.Response:
@@ -94,7 +102,7 @@ class UpstreamServer:
             session = f"session-{next(self._numbers)}"
             self._sessions.add(session)
             info = {"name": "upstream", "version": "1"}
-            result = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": info}
+            result = {"protocolVersion": "2025-11-25", "capabilities": self.capabilities, "serverInfo": info}
             return _result(message, result, {"Mcp-Session-Id": session})
         if message["method"] == "server/discover":
             error = {"code": -32601, "message": "no such method"}
@@ -104,7 +112,10 @@ class UpstreamServer:
         return await self._call(message, {})
 
     async def _call(self, message: Json, more: Json) -> web.Response:
-        name = message["params"].get("name") or message["params"]["uri"]
+        if message["method"] in self.lists:
+            return self._page(message, more)
+        params = message["params"]
+        name = params.get("name") or params.get("uri") or params["ref"].get("name") or params["ref"]["uri"]
         if name == "wait":
             await self.gate.wait()
         behaviour = self.behaviour.get(name, {})
@@ -115,6 +126,12 @@ class UpstreamServer:
         text = json.dumps(message["params"].get("arguments"))
         content = {"content": [{"type": "text", "text": text}]} if message["method"] == "tools/call" else {}
         return _result(message, content | more | behaviour)
+
+    def _page(self, message: Json, more: Json) -> web.Response:
+        at = int(message["params"].get("cursor", "0"))
+        items = self.lists[message["method"]]
+        following = {"nextCursor": str(at + 2)} if at + 2 < len(items) else {}
+        return _result(message, {MEMBERS[message["method"]]: items[at : at + 2]} | following | more)
 
 
 def _result(message: Json, result: Json, headers: dict[str, str] | None = None) -> web.Response:
