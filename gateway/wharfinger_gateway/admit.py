@@ -19,7 +19,8 @@ from wharfinger_gateway.settings import LOOPBACK
 from wharfinger_gateway.snapshot import Snapshot, Tokens
 
 _PREFIX: Final = f"{names.ENDPOINT_PREFIX}/"
-_GATEWAY_ID: Final = re.compile(r"[-a-z0-9]{1,63}\.[-a-z0-9]{1,63}")
+_ENDPOINT: Final = re.compile(r"([-a-z0-9]{1,63}\.[-a-z0-9]{1,63})(?:/sse(?:/messages)?)?")
+"""Streamable HTTP at the gateway's id, HTTP+SSE below it."""
 
 
 def admit(incoming: Incoming, snapshot: Snapshot | None, tokens: Tokens, now: float, *, loopback: bool) -> Permit | Refusal:
@@ -34,10 +35,8 @@ def admit(incoming: Incoming, snapshot: Snapshot | None, tokens: Tokens, now: fl
     foreign = rebinding(incoming.headers, snapshot.public_origin, loopback=loopback)
     if foreign is not None:
         return Refusal(foreign)
-    gateway_id = incoming.path.removeprefix(_PREFIX)
-    if _GATEWAY_ID.fullmatch(gateway_id) is None:
-        return Refusal(Reason.PATH_UNKNOWN)
-    return authorize(principal, gateway_id, snapshot)
+    endpoint = _ENDPOINT.fullmatch(incoming.path.removeprefix(_PREFIX))
+    return Refusal(Reason.PATH_UNKNOWN) if endpoint is None else authorize(principal, endpoint[1], snapshot)
 
 
 def rebinding(headers: Headers, public_origin: str, *, loopback: bool) -> Reason | None:

@@ -31,7 +31,7 @@ _STREAM_HEADERS: Final = {
 }
 _COMMENT: Final = b":\n\n"
 
-Leaving = dict[object, Callable[[], None]]
+Leaving = dict[object, dict[object, Callable[[], None]]]
 """By connection, what its client's leaving means."""
 
 
@@ -51,22 +51,34 @@ class HttpChannel:
     async def open(self) -> None:
         """See Channel."""
         await self._write(_COMMENT)
-        self._keep_beating()
+        if self._beat is None:
+            self._keep_beating()
 
     async def say(self, message: bytes) -> bool:
         """See Channel."""
         return await self._write(event_bytes(message))
 
+    async def event(self, kind: str, data: bytes) -> bool:
+        """See Channel."""
+        return await self._write(b"event: " + kind.encode() + b"\n" + event_bytes(data))
+
     def linger(self) -> None:
         """See Channel."""
-        self._beat = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._on_beat)
+        if self._beat is None:
+            self._beat = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._on_beat)
 
-    def on_leave(self, leave: Callable[[], None]) -> None:
+    def on_leave(self, leave: Callable[[], None]) -> Callable[[], None]:
         """See Channel."""
         if self._request.transport is None:
             leave()
-        else:
-            self._leaving[self._request.protocol] = leave
+            return lambda: None
+        key = object()
+        self._leaving.setdefault(self._request.protocol, {})[key] = leave
+
+        def stay() -> None:
+            self._leaving.get(self._request.protocol, {}).pop(key, None)
+
+        return stay
 
     async def end(self, reply: Reply) -> web.StreamResponse:
         """Return the response that ends the request."""

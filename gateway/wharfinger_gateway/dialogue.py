@@ -87,9 +87,10 @@ async def converse(going: Going) -> Response:
     try:
         async with asyncio.timeout(going.seconds) as patience:
             asker = _Asker(going, patience)
-            if session.era is Era.MODERN:
-                return await _in_rounds(going, asker)
-            return await _on_the_stream(going, asker)
+            try:
+                return await (_in_rounds if session.era is Era.MODERN else _on_the_stream)(going, asker)
+            finally:
+                asker.close()
     except TimeoutError:
         raise TimedOutError("the server did not answer in time") from None
 
@@ -105,7 +106,8 @@ class _Asker:
         self._going = going
         self._patience = patience
         self._awaited: set[asyncio.Future[Response]] = set()
-        going.question.channel.on_leave(self._give_up)
+        self.close = going.question.channel.on_leave(self._give_up)
+        """Ask no more."""
 
     async def ask(self, method: str, params: Params) -> Response:
         """Return the client's answer; a refusal where he cannot be asked, does not answer or has left."""

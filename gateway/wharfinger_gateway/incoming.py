@@ -32,11 +32,14 @@ class Channel(Protocol):
         has left, or takes no stream.
         """
 
+    async def event(self, kind: str, data: bytes) -> bool:
+        """Send an event that is no message; see `say`."""
+
     def linger(self) -> None:
         """Keep the connection alive from now on: the reply may take long."""
 
-    def on_leave(self, leave: Callable[[], None]) -> None:
-        """Have this called when the client leaves before its reply is sent."""
+    def on_leave(self, leave: Callable[[], None]) -> Callable[[], None]:
+        """Have this called when the client leaves before its reply is sent; return what takes that back."""
 
 
 ReadBody = Callable[[int], Awaitable[bytes | Refusal]]
@@ -50,6 +53,7 @@ class Incoming:
     verb: str
     path: str
     """As it stood in the request line, without the query."""
+    query: str = field(repr=False, kw_only=True, default="")
     headers: Headers = field(repr=False)
     read: ReadBody = field(repr=False)
     channel: Channel = field(repr=False)

@@ -5,7 +5,7 @@ Pure: time and randomness are arguments. Source: specification 2025-11-25, lifec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from msgspec import Raw
@@ -21,12 +21,12 @@ from wharfinger_mcp.jsonrpc import Batch, Message, Request
 from wharfinger_mcp.revision import Rejection
 
 
-def initialize(permit: Permit, request: Request, now: float, nonce: str) -> Session | Refusal:
+def initialize(permit: Permit, request: Request, now: float, nonce: str, served: Collection[str] = revision.LEGACY) -> Session | Refusal:
     """Return the session that an `initialize` opens: in the client's revision if it is served, else in the newest."""
     wanted = jsonrpc.text_member(request.params, "protocolVersion")
     if wanted is None:
         return Refusal(Reason.PARAMS_INVALID, detail="protocolVersion must be a string", request_id=request.id)
-    version = wanted if wanted in revision.LEGACY else revision.LEGACY[0]
+    version = wanted if wanted in served else revision.LEGACY[0]
     return Session(permit.gateway.id, permit.principal.digest, version, int(now), nonce)
 
 
@@ -45,7 +45,12 @@ def session_of(permit: Permit, headers: Headers, seal: Seal, now: float) -> Sess
     given = headers.getall(header.SESSION_ID, [])
     if not given:
         return Refusal(Reason.SESSION_MISSING)
-    session = seal.open(given[0], now) if len(given) == 1 else None
+    return opened(permit, given[0], seal, now) if len(given) == 1 else Refusal(Reason.SESSION_UNKNOWN)
+
+
+def opened(permit: Permit, session_id: str, seal: Seal, now: float) -> Session | Refusal:
+    """Return the session of an id: sealed by us, for this gateway and this caller."""
+    session = seal.open(session_id, now)
     if session is None or (session.gateway, session.principal) != (permit.gateway.id, permit.principal.digest):
         return Refusal(Reason.SESSION_UNKNOWN)
     return session

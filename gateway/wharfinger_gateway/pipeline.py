@@ -22,9 +22,10 @@ from wharfinger_gateway.catalog import Catalogs
 from wharfinger_gateway.conversation import Conversations
 from wharfinger_gateway.current import Current
 from wharfinger_gateway.forward import Servers
+from wharfinger_gateway.http_sse import HttpSse
 from wharfinger_gateway.incoming import Incoming, Reply
 from wharfinger_gateway.listeners import Listener, Listeners
-from wharfinger_gateway.question import Opening, Question, Within
+from wharfinger_gateway.question import Opening, take
 from wharfinger_gateway.receive import SealedSessions, receive
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.reply import NOTHING, UNANSWERED, answered, batch_answered, refused_whole, result
@@ -34,8 +35,8 @@ from wharfinger_gateway.sessions import Sessions
 from wharfinger_gateway.subscription import announcement
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.upstreams import Upstreams
-from wharfinger_mcp import header, jsonrpc, media_type
-from wharfinger_mcp.jsonrpc import Batch, Message, Request, Response
+from wharfinger_mcp import header, media_type
+from wharfinger_mcp.jsonrpc import Batch, Request
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Pipeline:
         self._upstreams = upstreams
         self._conversations = Conversations()
         self._answerer = Answerer(catalogs, Servers(upstreams, self._conversations), self._listeners, telemetry)
+        self._http_sse = HttpSse(self._sessions, self._listeners, self._answerer, upstreams, clock)
         current.on_change = self._listeners.look
 
     async def serve(self, incoming: Incoming) -> Reply:
@@ -84,6 +86,8 @@ class Pipeline:
         if isinstance(permit, Refusal):
             return permit
         seal = Seal(permit.snapshot.session_key)
+        if not incoming.path.endswith(permit.gateway.id):
+            return await self._http_sse.serve(incoming, permit, seal)
         if incoming.verb != "POST":
             return await self._without_message(incoming, permit, seal)
         question = await receive(incoming, permit, SealedSessions(seal, self._sessions), self._clock())
@@ -94,11 +98,11 @@ class Pipeline:
         if isinstance(question.message, Batch):
             asked = [one for one in question.message.messages if isinstance(one, Request)]
             for one in question.message.messages:
-                _take(question, one)
+                take(question, one)
             return batch_answered(await asyncio.gather(*(self._answerer.answer(question, one, started) for one in asked)))
         if isinstance(question.message, Request):
             return answered(await self._answerer.answer(question, question.message, started))
-        _take(question, question.message)
+        take(question, question.message)
         return NOTHING
 
     def _begin_session(self, permit: Permit, request: Request, seal: Seal) -> Reply | Refusal:
@@ -128,15 +132,3 @@ class Pipeline:
         listener = Listener(incoming, announcement)
         self._sessions.of(session, now).listen(listener.end)
         return await self._listeners.serve(listener, permit, TOLD) or UNANSWERED
-
-
-def _take(question: Question, message: Message) -> None:
-    """Take a message that wants no answer."""
-    if not isinstance(question.rules, Within):
-        return
-    if isinstance(message, Response):
-        question.rules.state.answered(message)
-    elif message.method == "notifications/cancelled":
-        request_id = jsonrpc.id_member(message.params, "requestId")
-        if request_id is not None:
-            question.rules.state.cancel(request_id)

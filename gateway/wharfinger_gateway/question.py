@@ -8,7 +8,8 @@ from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.incoming import Channel, Headers, Incoming
 from wharfinger_gateway.session import Session
 from wharfinger_gateway.sessions import LegacySession
-from wharfinger_mcp.jsonrpc import Batch, Message, Request
+from wharfinger_mcp import jsonrpc
+from wharfinger_mcp.jsonrpc import Batch, Message, Request, Response
 from wharfinger_mcp.revision import Modern
 
 
@@ -61,3 +62,15 @@ class Question:
         if isinstance(self.rules, Modern):
             return self.rules.log_level
         return self.rules.state.log_level if isinstance(self.rules, Within) else None
+
+
+def take(question: Question, message: Message) -> None:
+    """Take a message that wants no answer."""
+    if not isinstance(question.rules, Within):
+        return
+    if isinstance(message, Response):
+        question.rules.state.answered(message)
+    elif message.method == "notifications/cancelled":
+        request_id = jsonrpc.id_member(message.params, "requestId")
+        if request_id is not None:
+            question.rules.state.cancel(request_id)

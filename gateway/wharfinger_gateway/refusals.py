@@ -59,6 +59,7 @@ class Reason(StrEnum):
     QUESTION_EXPIRED = "question_expired"
     CANCELLED = "cancelled"
     ID_IN_USE = "id_in_use"
+    SESSION_BUSY = "session_busy"
     STREAMS_EXHAUSTED = "streams_exhausted"
     NOT_READY = "not_ready"
     INTERNAL = "internal"
@@ -123,6 +124,7 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
     Reason.QUESTION_EXPIRED: _Row("result", 200, 0, "The tool's server waits for this answer no longer. Call the tool again."),
     Reason.CANCELLED: _Row("result", 200, 0, "The call was cancelled. It may have been carried out."),
     Reason.ID_IN_USE: _Row("error", 400, -32600, "Invalid request: a request with this id is under way in the session"),
+    Reason.SESSION_BUSY: _Row("http", 429, -32011, "Too many requests are under way in the session"),
     Reason.STREAMS_EXHAUSTED: _Row("http", 503, -32010, "Too many streams are open: try again later"),
     Reason.NOT_READY: _Row("http", 503, -32009, "The gateway is starting"),
     Reason.INTERNAL: _Row("http", 500, -32603, "Internal error"),

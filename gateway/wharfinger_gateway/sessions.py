@@ -72,21 +72,25 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def begin(self, session: Session, capabilities: Mapping[str, Raw], now: float) -> None:
-        """Keep a new session; `now` is in seconds."""
-        self._kept[session.nonce] = LegacySession(capabilities, used_at=now)
+    def begin(self, session: Session, capabilities: Mapping[str, Raw], now: float) -> LegacySession:
+        """Keep a new session and return its state; `now` is in seconds."""
+        kept = self._kept[session.nonce] = LegacySession(capabilities, used_at=now)
         if len(self._kept) > MAX_SESSIONS:
             self._kept.popitem(last=False)
+        return kept
 
     def of(self, session: Session, now: float) -> LegacySession:
         """Return the state of a session; of one begun elsewhere or forgotten, a new one."""
         kept = self._kept.get(session.nonce)
         if kept is None:
-            self.begin(session, EMPTY, now)
-            kept = self._kept[session.nonce]
+            return self.begin(session, EMPTY, now)
         self._kept.move_to_end(session.nonce)
         kept.used_at = now
         return kept
+
+    def known(self, session: Session) -> LegacySession | None:
+        """Return the state of a session that was begun here."""
+        return self._kept.get(session.nonce)
 
     def end(self, session: Session) -> None:
         """Forget a session; what is under way in it ends."""

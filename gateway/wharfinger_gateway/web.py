@@ -40,16 +40,17 @@ class McpServer(web.Server):
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """Take note of a connection that is gone."""
-        leave = self._leaving.pop(handler, None)
+        leaving = self._leaving.pop(handler, {})
         super().connection_lost(handler, exc)
-        if leave is not None:
+        for leave in tuple(leaving.values()):
             leave()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        path, _, _ = request.raw_path.partition("?")
+        path, _, query = request.raw_path.partition("?")
         channel = HttpChannel(request, self._leaving)
         try:
-            return await channel.end(await self._serve(Incoming(request.method, path, request.headers, _reader(request), channel)))
+            incoming = Incoming(request.method, path, request.headers, _reader(request), channel, query=query)
+            return await channel.end(await self._serve(incoming))
         finally:
             channel.close()
 

@@ -60,7 +60,8 @@ class Recorder:
 
     said: list[Json] = field(default_factory=list)
     is_open: bool = False
-    leave: Callable[[], None] = lambda: None
+    events: list[tuple[str, str]] = field(default_factory=list)
+    _leaving: list[Callable[[], None]] = field(default_factory=list)
 
     async def open(self) -> None:
         self.is_open = True
@@ -70,11 +71,28 @@ class Recorder:
         self.said.append(json.loads(message))
         return True
 
+    async def event(self, kind: str, data: bytes) -> bool:
+        self.is_open = True
+        self.events.append((kind, data.decode()))
+        return True
+
     def linger(self) -> None:
         """Nothing to keep alive."""
 
-    def on_leave(self, leave: Callable[[], None]) -> None:
-        self.leave = leave
+    def on_leave(self, leave: Callable[[], None]) -> Callable[[], None]:
+        self._leaving.append(leave)
+
+        def stay() -> None:
+            if leave in self._leaving:
+                self._leaving.remove(leave)
+
+        return stay
+
+    def leave(self) -> None:
+        """Have the client go."""
+        leaving, self._leaving = self._leaving, []
+        for leave in leaving:
+            leave()
 
 
 @dataclass
@@ -100,7 +118,8 @@ class Caller:
         async def read(limit: int) -> bytes | Refusal:
             return body if len(body) <= limit else Refusal(Reason.TOO_LARGE)
 
-        return Answered(await self.serve(Incoming(verb, path or f"/v1/mcp/{self.gateway}", fields, read, self.channel)))
+        where, _, query = (path or f"/v1/mcp/{self.gateway}").partition("?")
+        return Answered(await self.serve(Incoming(verb, where, fields, read, self.channel, query=query)))
 
     async def request(self, method: str, params: Json | None = None, *, id_: object = 1, **headers: str) -> Answered:
         """Send one request as a legacy client does."""
