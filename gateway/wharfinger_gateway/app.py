@@ -16,6 +16,7 @@ from wharfinger_cluster.login import Login
 from wharfinger_gateway.audit import AuditLog
 from wharfinger_gateway.current import Current
 from wharfinger_gateway.pipeline import Pipeline
+from wharfinger_gateway.replica import Place
 from wharfinger_gateway.settings import Address, Settings
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.upstreams import Upstreams
@@ -65,7 +66,7 @@ async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> 
     audit = AuditLog(sys.stdout.buffer)
     telemetry = Telemetry(audit.write)
     upstreams = Upstreams(HttpClient())
-    pipeline = Pipeline(current, upstreams, telemetry, loopback=settings.listen.loopback)
+    pipeline = Pipeline(current, upstreams, telemetry, Place(settings.listen.loopback, settings.replica_address))
     sweeping = asyncio.create_task(upstreams.sweep())
     probe = probe_server(lambda: current.snapshot is not None and not stop.is_set(), telemetry.registry)
     probes = await _listen("probes", probe, settings.probe_listen)
@@ -77,6 +78,7 @@ async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> 
         await clients.cleanup()
         sweeping.cancel()
         await upstreams.close()
+        await pipeline.close()
         await probes.cleanup()
         audit.flush()
 

@@ -50,17 +50,17 @@ class HttpChannel:
 
     async def open(self) -> None:
         """See Channel."""
-        await self._write(_COMMENT)
+        await self.write(_COMMENT)
         if self._beat is None:
             self._keep_beating()
 
     async def say(self, message: bytes) -> bool:
         """See Channel."""
-        return await self._write(event_bytes(message))
+        return await self.write(event_bytes(message))
 
     async def event(self, kind: str, data: bytes) -> bool:
         """See Channel."""
-        return await self._write(b"event: " + kind.encode() + b"\n" + event_bytes(data))
+        return await self.write(b"event: " + kind.encode() + b"\n" + event_bytes(data))
 
     def linger(self) -> None:
         """See Channel."""
@@ -101,10 +101,11 @@ class HttpChannel:
         self._beat = asyncio.get_running_loop().call_later(BEAT_SECONDS, self._on_beat)
 
     def _on_beat(self) -> None:
-        self._beating = asyncio.create_task(self._write(_COMMENT))
+        self._beating = asyncio.create_task(self.write(_COMMENT))
         self._keep_beating()
 
-    async def _write(self, data: bytes) -> bool:
+    async def write(self, events: bytes) -> bool:
+        """See Channel."""
         if self._stream is None and not media_type.accepts(self._request.headers, media_type.EVENT_STREAM):
             return False
         try:
@@ -113,7 +114,7 @@ class HttpChannel:
                     stream = web.StreamResponse(headers=_STREAM_HEADERS)
                     await stream.prepare(self._request)
                     self._stream = stream
-                await self._stream.write(data)
+                await self._stream.write(events)
         except TimeoutError:
             if self._request.transport is not None:
                 self._request.transport.abort()

@@ -95,7 +95,9 @@ class Conversation:
 class Conversations:
     """Those whose clients are to come back."""
 
-    def __init__(self) -> None:
+    def __init__(self, replica: str = "") -> None:
+        self.replica = replica
+        """This one, as states name it."""
         self._parked: dict[str, tuple[Conversation, asyncio.TimerHandle]] = {}
 
     def __len__(self) -> int:

@@ -10,7 +10,6 @@ import dataclasses
 import logging
 import secrets
 import time
-from collections.abc import Callable
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -19,15 +18,14 @@ from wharfinger_gateway.answer import Answerer
 from wharfinger_gateway.asking import legacy_key
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.incoming import Channel, Incoming, Reply
-from wharfinger_gateway.listeners import Listener, Listeners
+from wharfinger_gateway.listeners import Listener
 from wharfinger_gateway.question import Question, Within, take
 from wharfinger_gateway.refusals import Reason, Refusal
+from wharfinger_gateway.replica import Replica
 from wharfinger_gateway.reply import NOTHING, UNANSWERED, Answer, result
 from wharfinger_gateway.server_info import TOLD
 from wharfinger_gateway.session import Seal, Session
-from wharfinger_gateway.sessions import Sessions
 from wharfinger_gateway.subscription import announcement
-from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp import jsonrpc, media_type, revision
 from wharfinger_mcp.jsonrpc import Batch, Malformed, Message, Request
 from wharfinger_mcp.revision import Rejection
@@ -43,14 +41,9 @@ _log = logging.getLogger(__name__)
 class HttpSse:
     """Serves streams and the messages beside them. Belongs to one event loop."""
 
-    def __init__(
-        self, sessions: Sessions, listeners: Listeners, answerer: Answerer, upstreams: Upstreams, clock: Callable[[], float]
-    ) -> None:
-        self._sessions = sessions
-        self._listeners = listeners
+    def __init__(self, replica: Replica, answerer: Answerer) -> None:
+        self._replica = replica
         self._answerer = answerer
-        self._upstreams = upstreams
-        self._clock = clock
         self._streams: dict[str, tuple[Channel, set[asyncio.Task[None]]]] = {}
 
     async def serve(self, incoming: Incoming, permit: Permit, seal: Seal) -> Reply | Refusal:
@@ -64,9 +57,10 @@ class HttpSse:
         return await self._open(incoming, permit, seal)
 
     async def _open(self, incoming: Incoming, permit: Permit, seal: Seal) -> Reply | Refusal:
-        now = self._clock()
-        session = Session(permit.gateway.id, permit.principal.digest, VERSION, int(now), secrets.token_urlsafe(12))
-        state = self._sessions.begin(session, {}, now)
+        now = self._replica.clock()
+        nonce = secrets.token_urlsafe(12)
+        session = Session(permit.gateway.id, permit.principal.digest, VERSION, int(now), nonce, self._replica.sessions.replica, bound=True)
+        state = self._replica.sessions.begin(session, {}, now)
         under_way: set[asyncio.Task[None]] = set()
         self._streams[session.nonce] = incoming.channel, under_way
         try:
@@ -74,32 +68,34 @@ class HttpSse:
             await incoming.channel.event("endpoint", endpoint.encode())
             listener = Listener(incoming, announcement)
             state.listen(listener.end)
-            return await self._listeners.serve(listener, permit, TOLD) or UNANSWERED
+            return await self._replica.listeners.serve(listener, permit, TOLD) or UNANSWERED
         finally:
             del self._streams[session.nonce]
-            self._sessions.end(session)
-            self._upstreams.leave(legacy_key(session))
+            self._replica.sessions.end(session)
+            self._replica.upstreams.leave(legacy_key(session))
             for task in under_way:
                 task.cancel()
 
     async def _post(self, incoming: Incoming, permit: Permit, seal: Seal) -> Reply | Refusal:
-        now = self._clock()
+        now = self._replica.clock()
         session = legacy.opened(permit, parse_qs(incoming.query).get("session", [""])[0], seal, now)
         if isinstance(session, Refusal):
             return session
-        channel, under_way = self._streams.get(session.nonce, (None, set()))
-        if channel is None:
-            return Refusal(Reason.SESSION_UNKNOWN)
         body = await incoming.read(permit.gateway.request_bytes)
         if isinstance(body, Refusal):
             return body
+        if self._replica.hops.leads_elsewhere(session.replica):
+            return await self._replica.hops.forward(incoming, body, session.replica) or Refusal(Reason.SESSION_UNKNOWN)
+        channel, under_way = self._streams.get(session.nonce, (None, set()))
+        if channel is None:
+            return Refusal(Reason.SESSION_UNKNOWN)
         message = jsonrpc.parse(body)
         if isinstance(message, Malformed):
             return Refusal.of(Rejection(400, message.code, message.message), message.id)
         if len(under_way) >= MAX_UNDER_WAY:
             return Refusal(Reason.SESSION_BUSY)
-        within = Within(session, self._sessions.of(session, now))
-        question = Question(permit, message, dataclasses.replace(incoming, channel=channel), within)
+        rules = Within(session, self._replica.sessions.of(session, now))
+        question = Question(permit, message, dataclasses.replace(incoming, channel=channel), rules, body)
         task = asyncio.create_task(self._answer_on(channel, question, message))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
@@ -124,7 +120,7 @@ class HttpSse:
     async def _answer(self, question: Question, request: Request, started: float) -> Answer:
         if request.method != "initialize" or not isinstance(question.rules, Within):
             return await self._answerer.answer(question, request, started)
-        agreed = legacy.initialize(question.permit, request, self._clock(), "", (*revision.LEGACY, VERSION))
+        agreed = legacy.initialize(question.permit, request, self._replica.clock(), legacy.Fresh("", ""), (*revision.LEGACY, VERSION))
         if isinstance(agreed, Refusal):
             return Answer(jsonrpc.error_bytes(request.id, agreed.code, agreed.message))
         question.rules.state.capabilities = legacy.capabilities(request)

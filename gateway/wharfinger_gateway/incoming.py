@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -17,6 +17,9 @@ class Headers(Protocol):
 
     def getall(self, key: str, default: list[str], /) -> list[str]:
         """Return every value of a field."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Return every field."""
 
 
 class Channel(Protocol):
@@ -34,6 +37,9 @@ class Channel(Protocol):
 
     async def event(self, kind: str, data: bytes) -> bool:
         """Send an event that is no message; see `say`."""
+
+    async def write(self, events: bytes) -> bool:
+        """Send a piece of an event stream as it is; see `say`."""
 
     def linger(self) -> None:
         """Keep the connection alive from now on: the reply may take long."""

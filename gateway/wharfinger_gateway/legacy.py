@@ -6,6 +6,7 @@ Pure: time and randomness are arguments. Source: specification 2025-11-25, lifec
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from msgspec import Raw
@@ -17,17 +18,27 @@ from wharfinger_gateway.server_info import capabilities as offered
 from wharfinger_gateway.server_info import server_info
 from wharfinger_gateway.session import Seal, Session
 from wharfinger_mcp import header, jsonrpc, revision
+from wharfinger_mcp.envelope import ASKABLE
 from wharfinger_mcp.jsonrpc import Batch, Message, Request
 from wharfinger_mcp.revision import Rejection
 
 
-def initialize(permit: Permit, request: Request, now: float, nonce: str, served: Collection[str] = revision.LEGACY) -> Session | Refusal:
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """What is new in a session."""
+
+    nonce: str
+    replica: str
+
+
+def initialize(permit: Permit, request: Request, now: float, fresh: Fresh, served: Collection[str] = revision.LEGACY) -> Session | Refusal:
     """Return the session that an `initialize` opens: in the client's revision if it is served, else in the newest."""
     wanted = jsonrpc.text_member(request.params, "protocolVersion")
     if wanted is None:
         return Refusal(Reason.PARAMS_INVALID, detail="protocolVersion must be a string", request_id=request.id)
     version = wanted if wanted in served else revision.LEGACY[0]
-    return Session(permit.gateway.id, permit.principal.digest, version, int(now), nonce)
+    bound = any(name in capabilities(request) for name in ASKABLE)
+    return Session(permit.gateway.id, permit.principal.digest, version, int(now), fresh.nonce, fresh.replica, bound)
 
 
 def capabilities(request: Request) -> Mapping[str, Raw]:

@@ -1,6 +1,6 @@
 """The spine: one HTTP request from its headers to its reply.
 
-    admit (identify ▶ route ▶ authorize) ▶ receive (parse) ▶ answer (resolve ▶ forward ▶ record)
+    admit (identify ▶ route ▶ authorize) ▶ receive (parse) ▶ hop (to the replica that holds it) ▶ answer (resolve ▶ forward ▶ record)
 
 Each step gives a value or a Refusal, and a Refusal ends it. A request reads what is in force once; its permit carries it along.
 """
@@ -9,33 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Callable
 
-from wharfinger_gateway import legacy
 from wharfinger_gateway.admit import admit
 from wharfinger_gateway.answer import Answerer
-from wharfinger_gateway.asking import legacy_key
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.catalog import Catalogs
 from wharfinger_gateway.conversation import Conversations
 from wharfinger_gateway.current import Current
 from wharfinger_gateway.forward import Servers
+from wharfinger_gateway.hop import Hops
 from wharfinger_gateway.http_sse import HttpSse
 from wharfinger_gateway.incoming import Incoming, Reply
-from wharfinger_gateway.listeners import Listener, Listeners
-from wharfinger_gateway.question import Opening, take
+from wharfinger_gateway.legacy_sessions import LegacySessions
+from wharfinger_gateway.listeners import Listeners
+from wharfinger_gateway.question import Opening, Question, Within, take
 from wharfinger_gateway.receive import SealedSessions, receive
 from wharfinger_gateway.refusals import Reason, Refusal
-from wharfinger_gateway.reply import NOTHING, UNANSWERED, answered, batch_answered, refused_whole, result
-from wharfinger_gateway.server_info import TOLD
+from wharfinger_gateway.replica import Place, Replica
+from wharfinger_gateway.reply import NOTHING, answered, batch_answered, refused_whole
+from wharfinger_gateway.round_trip import waits_at
 from wharfinger_gateway.session import Seal
 from wharfinger_gateway.sessions import Sessions
-from wharfinger_gateway.subscription import announcement
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.upstreams import Upstreams
-from wharfinger_mcp import header, media_type
+from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.jsonrpc import Batch, Request
 
 _log = logging.getLogger(__name__)
@@ -45,19 +44,27 @@ class Pipeline:
     """Serves requests from what is in force."""
 
     def __init__(
-        self, current: Current, upstreams: Upstreams, telemetry: Telemetry, *, loopback: bool, clock: Callable[[], float] = time.time
+        self,
+        current: Current,
+        upstreams: Upstreams,
+        telemetry: Telemetry,
+        place: Place,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._current = current
         self._telemetry = telemetry
-        self._loopback = loopback
+        self._loopback = place.loopback
         self._clock = clock
         catalogs = Catalogs()
-        self._sessions = Sessions()
+        self._replicas = HttpClient()
+        self._hops = Hops(self._replicas, place.replica_address)
+        self._sessions = Sessions(self._hops.own)
+        self._conversations = Conversations(self._hops.own)
         self._listeners = Listeners(self._admit, lambda permit: catalogs.of(permit).offer)
-        self._upstreams = upstreams
-        self._conversations = Conversations()
         self._answerer = Answerer(catalogs, Servers(upstreams, self._conversations), self._listeners, telemetry)
-        self._http_sse = HttpSse(self._sessions, self._listeners, self._answerer, upstreams, clock)
+        replica = Replica(self._sessions, self._listeners, upstreams, self._hops, clock)
+        self._legacy = LegacySessions(replica)
+        self._http_sse = HttpSse(replica, self._answerer)
         current.on_change = self._listeners.look
 
     async def serve(self, incoming: Incoming) -> Reply:
@@ -77,6 +84,10 @@ class Pipeline:
         self._listeners.close()
         self._conversations.close()
 
+    async def close(self) -> None:
+        """Let go of the other replicas."""
+        await self._replicas.close()
+
     def _admit(self, incoming: Incoming) -> Permit | Refusal:
         return admit(incoming, self._current.snapshot, self._current.tokens, self._clock(), loopback=self._loopback)
 
@@ -89,12 +100,22 @@ class Pipeline:
         if not incoming.path.endswith(permit.gateway.id):
             return await self._http_sse.serve(incoming, permit, seal)
         if incoming.verb != "POST":
-            return await self._without_message(incoming, permit, seal)
+            return await self._legacy.without_message(incoming, permit, seal)
         question = await receive(incoming, permit, SealedSessions(seal, self._sessions), self._clock())
         if isinstance(question, Refusal):
             return question
         if isinstance(question.rules, Opening):
-            return self._begin_session(permit, question.rules.request, seal)
+            return self._legacy.begin(permit, question.rules.request, seal)
+        owner = _owner(question)
+        if self._hops.leads_elsewhere(owner):
+            reply = await self._hops.forward(incoming, question.body, owner)
+            if reply is not None:
+                return reply
+            if isinstance(question.rules, Within) and question.rules.session.bound:
+                return Refusal(Reason.SESSION_UNKNOWN)
+        return await self._answer(question, started)
+
+    async def _answer(self, question: Question, started: float) -> Reply:
         if isinstance(question.message, Batch):
             asked = [one for one in question.message.messages if isinstance(one, Request)]
             for one in question.message.messages:
@@ -105,30 +126,9 @@ class Pipeline:
         take(question, question.message)
         return NOTHING
 
-    def _begin_session(self, permit: Permit, request: Request, seal: Seal) -> Reply | Refusal:
-        now = self._clock()
-        session = legacy.initialize(permit, request, now, secrets.token_urlsafe(12))
-        if isinstance(session, Refusal):
-            return session
-        self._sessions.begin(session, legacy.capabilities(request), now)
-        answer = result(request.id, legacy.initialize_result(permit, session))
-        return answered(answer, {header.SESSION_ID: seal.seal(session)})
 
-    async def _without_message(self, incoming: Incoming, permit: Permit, seal: Seal) -> Reply | Refusal:
-        """Serve the verbs of legacy sessions: GET opens a stream, DELETE takes leave."""
-        if incoming.verb not in ("GET", "DELETE") or not incoming.headers.getall(header.SESSION_ID, []):
-            return Refusal(Reason.VERB_UNKNOWN)
-        now = self._clock()
-        session = legacy.session_of(permit, incoming.headers, seal, now)
-        if isinstance(session, Refusal):
-            return session
-        if incoming.verb == "DELETE":
-            # The id is no state that could be removed, and lives on until nobody sends it.
-            self._sessions.end(session)
-            self._upstreams.leave(legacy_key(session))
-            return Reply(204)
-        if not media_type.accepts(incoming.headers, media_type.EVENT_STREAM):
-            return Refusal(Reason.STREAM_NOT_ACCEPTED)
-        listener = Listener(incoming, announcement)
-        self._sessions.of(session, now).listen(listener.end)
-        return await self._listeners.serve(listener, permit, TOLD) or UNANSWERED
+def _owner(question: Question) -> str:
+    """Return the replica that holds what a question is about; empty where any can answer it."""
+    if isinstance(question.rules, Within):
+        return question.rules.session.replica
+    return waits_at(question) if isinstance(question.message, Request) and "requestState" in question.message.params else ""

@@ -40,6 +40,8 @@ class Question:
     message: Message | Batch
     incoming: Incoming = field(repr=False)
     rules: Rules
+    body: bytes = field(repr=False)
+    """As it came."""
 
     @property
     def headers(self) -> Headers:

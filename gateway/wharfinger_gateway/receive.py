@@ -9,8 +9,8 @@ from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.incoming import Headers, Incoming
 from wharfinger_gateway.legacy import contradiction, session_of
 from wharfinger_gateway.question import Opening, Question, Rules, Within
-from wharfinger_gateway.refusals import Refusal
-from wharfinger_gateway.session import Seal
+from wharfinger_gateway.refusals import Reason, Refusal
+from wharfinger_gateway.session import Seal, Session
 from wharfinger_gateway.sessions import Sessions
 from wharfinger_mcp import header, jsonrpc
 from wharfinger_mcp.jsonrpc import Batch, Malformed, Message, Request
@@ -40,7 +40,7 @@ async def receive(incoming: Incoming, permit: Permit, sealed: SealedSessions, no
     rules = _rules(incoming, permit, message, sealed, now)
     if isinstance(rules, Refusal):
         return dataclasses.replace(rules, request_id=message.id if isinstance(message, Request) else None)
-    return Question(permit, message, incoming, rules)
+    return Question(permit, message, incoming, rules, body)
 
 
 def _rules(incoming: Incoming, permit: Permit, message: Message | Batch, sealed: SealedSessions, now: float) -> Rules | Refusal:
@@ -56,7 +56,14 @@ def _rules(incoming: Incoming, permit: Permit, message: Message | Batch, sealed:
     if isinstance(session, Refusal):
         return session
     against = contradiction(session, header.sole(incoming.headers, header.PROTOCOL_VERSION), message)
-    return against or Within(session, sealed.sessions.of(session, now))
+    return against or within(session, sealed.sessions, now)
+
+
+def within(session: Session, sessions: Sessions, now: float) -> Within | Refusal:
+    """Return the rules of a session; one that cannot go on without what was kept of it here has ended where nothing is."""
+    if session.bound and sessions.is_lost(session):
+        return Refusal(Reason.SESSION_UNKNOWN)
+    return Within(session, sessions.of(session, now))
 
 
 def _reject_encoding(headers: Headers) -> Rejection | None:

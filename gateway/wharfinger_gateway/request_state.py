@@ -32,9 +32,11 @@ class RequestState(msgspec.Struct, frozen=True, array_like=True):
     expires_at: float
     """Seconds since the epoch."""
     handle: str | None = None
-    """Of a call that waits here, at a server of an older era."""
+    """Of a call that waits at a server of an older era."""
     state: str | None = None
     """The server's own, of the newest era."""
+    replica: str = ""
+    """Where the call waits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from wharfinger_gateway.asking import (
 )
 from wharfinger_gateway.conversation import Conversation, Conversations
 from wharfinger_gateway.dialogue import Going
+from wharfinger_gateway.question import Question
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.relay import Relay
 from wharfinger_gateway.request_state import LIFETIME, RequestState, StateSeal
@@ -41,7 +42,7 @@ class Round:
     now: float
     """Seconds since the epoch."""
 
-    def state(self, handle: str | None = None, state: str | None = None) -> str:
+    def state(self, handle: str | None = None, state: str | None = None, replica: str = "") -> str:
         """Return what the client is to send back with his answers."""
         permit = self.going.question.permit
         sealed = RequestState(
@@ -52,6 +53,7 @@ class Round:
             expires_at=self.now + LIFETIME,
             handle=handle,
             state=state,
+            replica=replica,
         )
         return StateSeal(permit.snapshot.session_key).seal(sealed)
 
@@ -65,6 +67,15 @@ class Round:
         if state is None or (state.gateway, state.principal, state.call, state.installation) != ours:
             return Refusal(Reason.STATE_INVALID)
         return state
+
+
+def waits_at(question: Question) -> str:
+    """Return the replica at which the call waits that a request goes on with; empty where none does."""
+    if not isinstance(question.message, Request):
+        return ""
+    sent = jsonrpc.text_member(question.message.params, "requestState") or ""
+    state = StateSeal(question.permit.snapshot.session_key).open(sent, 0.0)
+    return state.replica if state is not None else ""
 
 
 async def round_trip(one: Round, conversations: Conversations) -> Response | Refusal:
@@ -97,7 +108,7 @@ async def _go_on(one: Round, conversation: Conversation, conversations: Conversa
     if isinstance(heard, Response):
         links = requires_link(heard)
         return _asking(one, links, one.state()) if links else heard
-    return _asking(one, heard, one.state(conversations.park(conversation)))
+    return _asking(one, heard, one.state(conversations.park(conversation), replica=conversations.replica))
 
 
 def _asking(one: Round, wanted: Mapping[str, Request | InputRequest], state: str) -> Response | Refusal:

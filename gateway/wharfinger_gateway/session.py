@@ -33,6 +33,10 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     """Seconds since the epoch."""
     nonce: str
     """Random, so that two sessions differ."""
+    replica: str = ""
+    """Which replica holds the session's state; empty where there is but one."""
+    bound: bool = False
+    """It cannot go on without that: its client can be asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,9 @@ class LegacySession:
 class Sessions:
     """The sessions that this replica knows of."""
 
-    def __init__(self) -> None:
+    def __init__(self, replica: str = "") -> None:
+        self.replica = replica
+        """This one, as ids name it."""
         self._kept: OrderedDict[str, LegacySession] = OrderedDict()
 
     def __len__(self) -> int:
@@ -88,9 +90,9 @@ class Sessions:
         kept.used_at = now
         return kept
 
-    def known(self, session: Session) -> LegacySession | None:
-        """Return the state of a session that was begun here."""
-        return self._kept.get(session.nonce)
+    def is_lost(self, session: Session) -> bool:
+        """Tell whether a session was begun here, and is not known any more."""
+        return session.replica == self.replica and session.nonce not in self._kept
 
     def end(self, session: Session) -> None:
         """Forget a session; what is under way in it ends."""

@@ -39,6 +39,8 @@ class Settings:
     """WHARFINGER_LISTEN: HOST:PORT for MCP clients (default: 0.0.0.0:8080)."""
     probe_listen: Address
     """WHARFINGER_PROBE_LISTEN: HOST:PORT for /livez, /readyz and /metrics (default: 0.0.0.0:8081)."""
+    replica_address: str
+    """WHARFINGER_REPLICA_ADDRESS: HOST:PORT at which other replicas reach this one (default: none, there is no other)."""
     drain_seconds: int
     """WHARFINGER_DRAIN_SECONDS: how long calls may go on after SIGTERM (default: 30)."""
     log_level: str
@@ -60,6 +62,7 @@ class Settings:
             system_namespace=environ.get("WHARFINGER_NAMESPACE", ""),
             listen=_address("WHARFINGER_LISTEN", environ.get("WHARFINGER_LISTEN", "0.0.0.0:8080")),
             probe_listen=_address("WHARFINGER_PROBE_LISTEN", environ.get("WHARFINGER_PROBE_LISTEN", "0.0.0.0:8081")),
+            replica_address=_authority("WHARFINGER_REPLICA_ADDRESS", environ.get("WHARFINGER_REPLICA_ADDRESS", "")),
             drain_seconds=int(seconds),
             log_level=level,
         )
@@ -71,6 +74,13 @@ def _address(name: str, text: str) -> Address:
     if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise SettingsError(f"{name}={text!r} is not HOST:PORT such as 0.0.0.0:8080 or [::]:8080")
     return Address(host, int(port))
+
+
+def _authority(name: str, text: str) -> str:
+    if not text:
+        return ""
+    address = _address(name, text)
+    return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
 
 
 def description() -> str:

@@ -19,6 +19,8 @@ CAPABILITIES_KEY: Final = "io.modelcontextprotocol/clientCapabilities"
 LOG_LEVEL_KEY: Final = "io.modelcontextprotocol/logLevel"
 SERVER_INFO_KEY: Final = "io.modelcontextprotocol/serverInfo"
 
+ASKABLE: Final = ("elicitation", "sampling", "roots")
+"""Capabilities with which a client says that servers may ask it."""
 _OF_THE_REQUEST: Final = (VERSION_KEY, CLIENT_INFO_KEY, CAPABILITIES_KEY, LOG_LEVEL_KEY)
 
 

@@ -10,7 +10,8 @@ from wharfinger_gateway.settings import Address, Settings, SettingsError
 
 def test_every_variable_has_a_usable_default() -> None:
     assert Settings.from_environment({}) == Settings(
-        system_namespace="", listen=Address("0.0.0.0", 8080), probe_listen=Address("0.0.0.0", 8081), drain_seconds=30, log_level="INFO"  # noqa: S104
+        system_namespace="", listen=Address("0.0.0.0", 8080), probe_listen=Address("0.0.0.0", 8081), replica_address="",  # noqa: S104
+        drain_seconds=30, log_level="INFO"
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from gateway_caller import Caller
 from gateway_world import Manifest, current_of
 from wharfinger_gateway.current import Current
 from wharfinger_gateway.pipeline import Pipeline
+from wharfinger_gateway.replica import Place
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp.http_client import HttpClient
@@ -39,5 +40,5 @@ def start(*parts: Manifest | Iterable[Manifest], loopback: bool = False) -> Serv
     audit: list[bytes] = []
     telemetry = Telemetry(audit.append)
     upstreams = Upstreams(HttpClient())
-    pipeline = Pipeline(current, upstreams, telemetry, loopback=loopback, clock=lambda: NOW)
+    pipeline = Pipeline(current, upstreams, telemetry, Place(loopback), clock=lambda: NOW)
     return Served(current, pipeline, upstreams, telemetry, audit)
