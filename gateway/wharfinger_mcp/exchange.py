@@ -6,7 +6,7 @@ Invariants: one HTTP request per exchange, whatever happens; the response return
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -65,6 +65,26 @@ class Outcome(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Outcome(status={self.status})"
+
+
+class Transport(Protocol):
+    """How the messages of one session get to a server and its answers back."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can still be sent; never again once they cannot."""
+
+    def post(self, outgoing: Outgoing, bounds: Bounds, on_message: OnMessage | None = None) -> Awaitable[Outcome]:
+        """Send a message and return the outcome; raises UpstreamError where nothing usable comes back."""
+
+    def stream(self, outgoing: Outgoing, bounds: Bounds, listener: Listener) -> Awaitable[None]:
+        """Follow what the server says unasked, until it ends that; raises UpstreamError, RefusedError where it has no such stream."""
+
+    async def end(self, outgoing: Outgoing, bounds: Bounds) -> None:
+        """End the session; the server is told as far as it listens."""
+
+    def drop(self) -> None:
+        """Let go of what the session holds, without a word to the server."""
 
 
 async def post(client: HttpClient, endpoint: Endpoint, outgoing: Outgoing, bounds: Bounds, on_message: OnMessage | None = None) -> Outcome:

@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from wharfinger_mcp import envelope, exchange, jsonrpc
+from wharfinger_mcp import envelope, jsonrpc
 from wharfinger_mcp.endpoint import Endpoint
 from wharfinger_mcp.envelope import Era, Identity
 from wharfinger_mcp.errors import InterruptedCallError, ProtocolError, SessionGoneError, TimedOutError, UpstreamError
-from wharfinger_mcp.exchange import Bounds, Listener, OnMessage, Outcome, Outgoing
+from wharfinger_mcp.exchange import Bounds, Listener, OnMessage, Outcome, Outgoing, Transport
 from wharfinger_mcp.handshake import Handshake, shake_hands
 from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.jsonrpc import Id, Params, Response
+from wharfinger_mcp.streamable_http import StreamableHttp
 
 _CONTRADICTIONS: Final = (400, 404, 405)
 """HTTP errors which, without a JSON-RPC message, a server of the era we know does not send: it may have been replaced."""
@@ -48,6 +48,11 @@ class _Call(NamedTuple):
     on_message: OnMessage | None
 
 
+class _Session(NamedTuple):
+    server: Handshake
+    transport: Transport
+
+
 class Upstream:
     """A server as one principal sees it. Belongs to the event loop of its client."""
 
@@ -56,8 +61,8 @@ class Upstream:
         self._endpoint = endpoint
         self._identity = identity
         self._era = era
-        self._handshake: Handshake | None = None
-        self._opening: asyncio.Task[Handshake] | None = None
+        self._session: _Session | None = None
+        self._opening: asyncio.Task[_Session] | None = None
         self._ids = itertools.count(1)
 
     def __repr__(self) -> str:
@@ -65,7 +70,7 @@ class Upstream:
 
     async def open(self, headers: Mapping[str, str], limits: CallLimits | None = None) -> Handshake:
         """Return what the server is, making the session if there is none; raises UpstreamError."""
-        return await self._open(headers, _bounds(limits))
+        return (await self._open(headers, _bounds(limits))).server
 
     async def call(
         self,
@@ -84,11 +89,11 @@ class Upstream:
         session = await self._open(headers, one.bounds)
         outcome = await self._post(session, one)
         if _is_session_lost(outcome, session):
-            self._forget(session, session.era)
+            self._forget(session, session.server.era)
             session = await self._open(headers, one.bounds)
             outcome = await self._post(session, one)
             if _is_session_lost(outcome, session):
-                self._forget(session, session.era)
+                self._forget(session, session.server.era)
                 raise SessionGoneError("the server answers HTTP 404 to a session it has just made: do its replicas share sessions?")
         return self._settle(outcome, session)
 
@@ -96,33 +101,35 @@ class Upstream:
         """Follow what a legacy server says unasked in this session, until it ends the stream; raises UpstreamError."""
         bounds = _bounds(limits)
         session = await self._open(headers, bounds)
-        own = envelope.legacy_headers(session.protocol_version, session.session_id)
-        await exchange.stream(self._client, self._endpoint, Outgoing(b"", None, own, headers), bounds, Listener(on_open, on_message))
+        own = envelope.legacy_headers(session.server.protocol_version, session.server.session_id)
+        await session.transport.stream(Outgoing(b"", None, own, headers), bounds, Listener(on_open, on_message))
 
     async def close(self, headers: Mapping[str, str]) -> None:
         """End the session, if there is one; the server is told as far as it listens."""
         if self._opening is not None:
             self._opening.cancel()
-        session, self._handshake = self._handshake, None
-        if session is None or session.session_id is None:
+        session, self._session = self._session, None
+        if session is None:
             return
-        own = envelope.legacy_headers(session.protocol_version, session.session_id)
-        bounds = Bounds(asyncio.get_running_loop().time() + _CLOSE_SECONDS, _CLOSE_BYTES)
-        with suppress(UpstreamError):
-            await exchange.delete(self._client, self._endpoint, Outgoing(b"", None, own, headers), bounds)
+        if session.server.session_id is not None:
+            own = envelope.legacy_headers(session.server.protocol_version, session.server.session_id)
+            bounds = Bounds(asyncio.get_running_loop().time() + _CLOSE_SECONDS, _CLOSE_BYTES)
+            await session.transport.end(Outgoing(b"", None, own, headers), bounds)
+        session.transport.drop()
 
-    async def _post(self, session: Handshake, one: _Call) -> Outcome:
-        if session.era is Era.MODERN:
-            params = envelope.modern_params(one.params, session.protocol_version, self._identity)
-            own = envelope.modern_headers(session.protocol_version, one.method, params)
+    async def _post(self, session: _Session, one: _Call) -> Outcome:
+        server = session.server
+        if server.era is Era.MODERN:
+            params = envelope.modern_params(one.params, server.protocol_version, self._identity)
+            own = envelope.modern_headers(server.protocol_version, one.method, params)
         else:
             params = envelope.legacy_params(one.params)
-            own = envelope.legacy_headers(session.protocol_version, session.session_id)
+            own = envelope.legacy_headers(server.protocol_version, server.session_id)
         request_id = next(self._ids)
         outgoing = Outgoing(jsonrpc.request_bytes(request_id, one.method, params), request_id, own, one.headers)
-        return await exchange.post(self._client, self._endpoint, outgoing, one.bounds, one.on_message)
+        return await session.transport.post(outgoing, one.bounds, one.on_message)
 
-    def _settle(self, outcome: Outcome, session: Handshake) -> Response:
+    def _settle(self, outcome: Outcome, session: _Session) -> Response:
         response = outcome.response
         if response is None:
             if outcome.status in _CONTRADICTIONS:
@@ -133,20 +140,20 @@ class Upstream:
             if error.code == jsonrpc.UNSUPPORTED_PROTOCOL_VERSION:
                 self._forget(session)
             # Some servers say 400 where the specification has 404. Whether they took the call first is not certain.
-            if outcome.status == 400 and session.session_id is not None and "session" in error.message.lower():
-                self._forget(session, session.era)
+            if outcome.status == 400 and session.server.session_id is not None and "session" in error.message.lower():
+                self._forget(session, session.server.era)
                 raise SessionGoneError("the server no longer knows the session; the call was not repeated, the next one begins anew")
         return response
 
-    def _forget(self, session: Handshake, era: Era | None = None) -> None:
+    def _forget(self, session: _Session, era: Era | None = None) -> None:
         """Drop the session, unless somebody has made another already; of the era keep what is still certain."""
-        if self._handshake is session:
-            self._handshake = None
+        if self._session is session:
+            self._session = None
             self._era = era
 
-    async def _open(self, headers: Mapping[str, str], bounds: Bounds) -> Handshake:
-        if self._handshake is not None:
-            return self._handshake
+    async def _open(self, headers: Mapping[str, str], bounds: Bounds) -> _Session:
+        if self._session is not None:
+            return self._session
         if self._opening is None:
             self._opening = asyncio.create_task(self._shake_hands(headers, bounds))
             self._opening.add_done_callback(self._opened)
@@ -160,25 +167,27 @@ class Upstream:
             raise InterruptedCallError("the session was closed while it was being made")
         return opening.result()
 
-    def _opened(self, task: asyncio.Task[Handshake]) -> None:
+    def _opened(self, task: asyncio.Task[_Session]) -> None:
         self._opening = None
         if not task.cancelled() and task.exception() is None:
-            self._handshake = task.result()
-            self._era = self._handshake.era
+            self._session = task.result()
+            self._era = self._session.server.era
 
-    async def _shake_hands(self, headers: Mapping[str, str], bounds: Bounds) -> Handshake:
-        async def post(body: bytes, request_id: Id | None, own: Mapping[str, str]) -> Outcome:
-            return await exchange.post(self._client, self._endpoint, Outgoing(body, request_id, own, headers), bounds)
+    async def _shake_hands(self, headers: Mapping[str, str], bounds: Bounds) -> _Session:
+        transport = StreamableHttp(self._client, self._endpoint)
+
+        def post(body: bytes, request_id: Id | None, own: Mapping[str, str]) -> Awaitable[Outcome]:
+            return transport.post(Outgoing(body, request_id, own, headers), bounds)
 
         try:
-            return await shake_hands(post, self._identity, self._era)
+            return _Session(await shake_hands(post, self._identity, self._era), transport)
         except UpstreamError:
             self._era = None
             raise
 
 
-def _is_session_lost(outcome: Outcome, session: Handshake) -> bool:
-    if outcome.status != 404 or session.session_id is None:
+def _is_session_lost(outcome: Outcome, session: _Session) -> bool:
+    if outcome.status != 404 or session.server.session_id is None:
         return False
     error = outcome.response.error if outcome.response is not None else None
     return error is None or error.code != jsonrpc.METHOD_NOT_FOUND
