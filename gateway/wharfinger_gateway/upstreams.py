@@ -58,7 +58,8 @@ class Upstreams:
         if kept is None:
             endpoint = parse_endpoint(installation.connection.url, guard=installation.guard)
             headers = {header.name: header.value for header in installation.connection.headers}
-            kept = self._kept[key] = _Kept(Upstream(self._client, endpoint, self._identity), headers, 0.0)
+            upstream = Upstream(self._client, endpoint, self._identity, transport=installation.connection.transport)
+            kept = self._kept[key] = _Kept(upstream, headers, 0.0)
             if len(self._kept) > MAX_UPSTREAMS:
                 self._end(next(iter(self._kept)))
         kept.used_at = asyncio.get_running_loop().time()
@@ -69,7 +70,7 @@ class Upstreams:
         """Drop what the snapshot does not name any more; its sessions die with their servers or credentials."""
         named = {(one.uid, one.fingerprint) for one in snapshot.installations.values()}
         for key in [key for key in self._kept if key[:2] not in named]:
-            del self._kept[key]
+            self._kept.pop(key).upstream.retire()
         self._client.enforce({one.guard for one in snapshot.installations.values()})
 
     async def sweep(self) -> None:

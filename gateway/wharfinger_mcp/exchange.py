@@ -74,6 +74,10 @@ class Transport(Protocol):
     def is_open(self) -> bool:
         """Whether messages can still be sent; never again once they cannot."""
 
+    @property
+    def is_session(self) -> bool:
+        """Whether it is the session itself, with or without an id."""
+
     def post(self, outgoing: Outgoing, bounds: Bounds, on_message: OnMessage | None = None) -> Awaitable[Outcome]:
         """Send a message and return the outcome; raises UpstreamError where nothing usable comes back."""
 

@@ -16,6 +16,7 @@ class StreamableHttp:
     """See `exchange.Transport`; it holds no connection of its own."""
 
     is_open = True
+    is_session = False
 
     def __init__(self, client: HttpClient, endpoint: Endpoint) -> None:
         self._client = client

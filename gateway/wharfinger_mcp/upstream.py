@@ -2,7 +2,7 @@
 
 Invariants:
 
-- One HTTP request for each call once the server is known. A call is sent a second time in one case only: the server answered
+- One HTTP request for each call once the server is known, on whichever transport. A call is sent a second time in one case only: the server answered
   404 to the session, and therefore did not take the call.
 - An upstream belongs to one principal: its legacy session is his. Credentials are given with each call and kept nowhere.
 - Callers that arrive while the session is being made share the attempt and its outcome.
@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from wharfinger_mcp import envelope, jsonrpc
 from wharfinger_mcp.endpoint import Endpoint
 from wharfinger_mcp.envelope import Era, Identity
-from wharfinger_mcp.errors import InterruptedCallError, ProtocolError, SessionGoneError, TimedOutError, UpstreamError
-from wharfinger_mcp.exchange import Bounds, Listener, OnMessage, Outcome, Outgoing, Transport
-from wharfinger_mcp.handshake import Handshake, shake_hands
+from wharfinger_mcp.errors import InterruptedCallError, ProtocolError, SessionGoneError, TimedOutError
+from wharfinger_mcp.exchange import Bounds, Listener, OnMessage, Outcome, Outgoing
+from wharfinger_mcp.handshake import Handshake
 from wharfinger_mcp.http_client import HttpClient
-from wharfinger_mcp.jsonrpc import Id, Params, Response
-from wharfinger_mcp.streamable_http import StreamableHttp
+from wharfinger_mcp.jsonrpc import Params, Response
+from wharfinger_mcp.session import Session, SessionMaker, TransportName
 
 _CONTRADICTIONS: Final = (400, 404, 405)
 """HTTP errors which, without a JSON-RPC message, a server of the era we know does not send: it may have been replaced."""
@@ -48,22 +48,20 @@ class _Call(NamedTuple):
     on_message: OnMessage | None
 
 
-class _Session(NamedTuple):
-    server: Handshake
-    transport: Transport
-
-
 class Upstream:
     """A server as one principal sees it. Belongs to the event loop of its client."""
 
-    def __init__(self, client: HttpClient, endpoint: Endpoint, identity: Identity, era: Era | None = None) -> None:
-        self._client = client
+    def __init__(
+        self, client: HttpClient, endpoint: Endpoint, identity: Identity, era: Era | None = None, transport: TransportName = "Auto"
+    ) -> None:
         self._endpoint = endpoint
         self._identity = identity
-        self._era = era
-        self._session: _Session | None = None
-        self._opening: asyncio.Task[_Session] | None = None
+        self._sessions = SessionMaker(client, endpoint, identity, era, transport)
+        self._session: Session | None = None
+        self._opening: asyncio.Task[Session] | None = None
         self._ids = itertools.count(1)
+        self._users = 0
+        self._is_retired = False
 
     def __repr__(self) -> str:
         return f"Upstream({self._endpoint.host}{self._endpoint.path})"
@@ -86,11 +84,18 @@ class Upstream:
         no response; NotSentError then means that the server has not seen the call.
         """
         one = _Call(method, params, headers, _bounds(limits), on_message)
-        session = await self._open(headers, one.bounds)
+        self._users += 1
+        try:
+            return await self._call(one)
+        finally:
+            self._leave()
+
+    async def _call(self, one: _Call) -> Response:
+        session = await self._open(one.headers, one.bounds)
         outcome = await self._post(session, one)
         if _is_session_lost(outcome, session):
             self._forget(session, session.server.era)
-            session = await self._open(headers, one.bounds)
+            session = await self._open(one.headers, one.bounds)
             outcome = await self._post(session, one)
             if _is_session_lost(outcome, session):
                 self._forget(session, session.server.era)
@@ -100,24 +105,39 @@ class Upstream:
     async def stream(self, headers: Mapping[str, str], limits: CallLimits, on_open: Callable[[], None], on_message: OnMessage) -> None:
         """Follow what a legacy server says unasked in this session, until it ends the stream; raises UpstreamError."""
         bounds = _bounds(limits)
-        session = await self._open(headers, bounds)
-        own = envelope.legacy_headers(session.server.protocol_version, session.server.session_id)
-        await session.transport.stream(Outgoing(b"", None, own, headers), bounds, Listener(on_open, on_message))
+        self._users += 1
+        try:
+            session = await self._open(headers, bounds)
+            own = envelope.legacy_headers(session.server.protocol_version, session.server.session_id)
+            await session.transport.stream(Outgoing(b"", None, own, headers), bounds, Listener(on_open, on_message))
+        finally:
+            self._leave()
+
+    def retire(self) -> None:
+        """Hold no connection beyond what is under way: nobody will call again."""
+        self._is_retired = True
+        self._let_go()
+
+    def _leave(self) -> None:
+        self._users -= 1
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._is_retired and not self._users and self._session is not None:
+            self._forget(self._session)
 
     async def close(self, headers: Mapping[str, str]) -> None:
-        """End the session, if there is one; the server is told as far as it listens."""
+        """End the session, if there is one; the server is told as far as it listens. Nobody will call again."""
+        self._is_retired = True
         if self._opening is not None:
             self._opening.cancel()
         session, self._session = self._session, None
-        if session is None:
-            return
-        if session.server.session_id is not None:
+        if session is not None and session.is_kept:
             own = envelope.legacy_headers(session.server.protocol_version, session.server.session_id)
             bounds = Bounds(asyncio.get_running_loop().time() + _CLOSE_SECONDS, _CLOSE_BYTES)
             await session.transport.end(Outgoing(b"", None, own, headers), bounds)
-        session.transport.drop()
 
-    async def _post(self, session: _Session, one: _Call) -> Outcome:
+    async def _post(self, session: Session, one: _Call) -> Outcome:
         server = session.server
         if server.era is Era.MODERN:
             params = envelope.modern_params(one.params, server.protocol_version, self._identity)
@@ -129,10 +149,11 @@ class Upstream:
         outgoing = Outgoing(jsonrpc.request_bytes(request_id, one.method, params), request_id, own, one.headers)
         return await session.transport.post(outgoing, one.bounds, one.on_message)
 
-    def _settle(self, outcome: Outcome, session: _Session) -> Response:
+    def _settle(self, outcome: Outcome, session: Session) -> Response:
         response = outcome.response
         if response is None:
-            if outcome.status in _CONTRADICTIONS:
+            # An older server's stream may carry other calls, and its end would show if the server was replaced.
+            if outcome.status in _CONTRADICTIONS and not session.transport.is_session:
                 self._forget(session)
             raise outcome.refusal or ProtocolError("the server answered a request with no message")
         error = response.error
@@ -140,22 +161,23 @@ class Upstream:
             if error.code == jsonrpc.UNSUPPORTED_PROTOCOL_VERSION:
                 self._forget(session)
             # Some servers say 400 where the specification has 404. Whether they took the call first is not certain.
-            if outcome.status == 400 and session.server.session_id is not None and "session" in error.message.lower():
+            if outcome.status == 400 and session.is_kept and "session" in error.message.lower():
                 self._forget(session, session.server.era)
                 raise SessionGoneError("the server no longer knows the session; the call was not repeated, the next one begins anew")
         return response
 
-    def _forget(self, session: _Session, era: Era | None = None) -> None:
+    def _forget(self, session: Session, era: Era | None = None) -> None:
         """Drop the session, unless somebody has made another already; of the era keep what is still certain."""
         if self._session is session:
             self._session = None
-            self._era = era
+            self._sessions.era = era
+            session.transport.drop()
 
-    async def _open(self, headers: Mapping[str, str], bounds: Bounds) -> _Session:
-        if self._session is not None:
+    async def _open(self, headers: Mapping[str, str], bounds: Bounds) -> Session:
+        if self._session is not None and self._session.transport.is_open:
             return self._session
         if self._opening is None:
-            self._opening = asyncio.create_task(self._shake_hands(headers, bounds))
+            self._opening = asyncio.create_task(self._sessions.begin(headers, bounds))
             self._opening.add_done_callback(self._opened)
         opening = self._opening
         try:
@@ -167,27 +189,15 @@ class Upstream:
             raise InterruptedCallError("the session was closed while it was being made")
         return opening.result()
 
-    def _opened(self, task: asyncio.Task[_Session]) -> None:
+    def _opened(self, task: asyncio.Task[Session]) -> None:
         self._opening = None
         if not task.cancelled() and task.exception() is None:
             self._session = task.result()
-            self._era = self._session.server.era
-
-    async def _shake_hands(self, headers: Mapping[str, str], bounds: Bounds) -> _Session:
-        transport = StreamableHttp(self._client, self._endpoint)
-
-        def post(body: bytes, request_id: Id | None, own: Mapping[str, str]) -> Awaitable[Outcome]:
-            return transport.post(Outgoing(body, request_id, own, headers), bounds)
-
-        try:
-            return _Session(await shake_hands(post, self._identity, self._era), transport)
-        except UpstreamError:
-            self._era = None
-            raise
+            self._let_go()
 
 
-def _is_session_lost(outcome: Outcome, session: _Session) -> bool:
-    if outcome.status != 404 or session.server.session_id is None:
+def _is_session_lost(outcome: Outcome, session: Session) -> bool:
+    if outcome.status != 404 or not session.is_kept:
         return False
     error = outcome.response.error if outcome.response is not None else None
     return error is None or error.code != jsonrpc.METHOD_NOT_FOUND

@@ -79,7 +79,7 @@ FAILURES: dict[str, tuple[dict[str, Reply], type[UpstreamError], str]] = {
     "headers lost on the way": ({"*": refused(-32020)}, ProtocolError, "does something on the way remove or change"),
     "no revision in common": ({"*": refused(-32022, data={"supported": ["2099-01-01"]})}, ProtocolError, "none of the protocol revisions"),
     "404 to everything": ({"*": always(404)}, RefusedError, "HTTP 404 to POST /mcp: is the path right"),
-    "405 to everything": ({"*": always(405)}, RefusedError, "HTTP 405 to POST /mcp: .* older HTTP\\+SSE"),
+    "405 to everything": ({"*": always(405)}, RefusedError, "HTTP 405 to POST /mcp: are path and transport right"),
     "a web page for everything": ({"*": always(200, "<html>")}, NotMcpError, "'text/html' .* is the path right"),
     "a redirect of everything": ({"*": always(307, Location="/mcp/")}, NotMcpError, "to /mcp/: redirects are not followed"),
     "an error to initialize": ({"initialize": refused(-32603, 200)}, ProtocolError, "refused initialize with error -32603"),
