@@ -96,12 +96,18 @@ async def _discover(post: Post, identity: Identity) -> Handshake | None:
     The verdict never hangs on one code: whatever is neither a discovery nor a modern error speaks for the handshake.
     """
     version = revision.MODERN[0]
-    params = envelope.modern_params({}, version, identity)
-    body = jsonrpc.request_bytes(_ID, "server/discover", params)
-    try:
-        outcome = await post(body, _ID, envelope.modern_headers(version, "server/discover", params))
-    except (NotMcpError, ProtocolError):
-        return None
+    for _ in range(2):
+        params = envelope.modern_params({}, version, identity)
+        body = jsonrpc.request_bytes(_ID, "server/discover", params)
+        try:
+            outcome = await post(body, _ID, envelope.modern_headers(version, "server/discover", params))
+        except (NotMcpError, ProtocolError):
+            return None
+        offered = _offered(outcome)
+        if offered is None:
+            break
+        # Asked for at once, even if it is the one refused: a server may have been replaced by a newer one between the two.
+        version = offered
     if outcome.response is None:
         if outcome.refusal is not None and outcome.status in _FINAL_STATUS:
             raise outcome.refusal
@@ -113,6 +119,14 @@ async def _discover(post: Post, identity: Identity) -> Handshake | None:
         return None
     named = result.meta.server_info if result.meta is not None else None
     return Handshake(Era.MODERN, version, result.capabilities, _server_info(named or result.server_info), result.instructions)
+
+
+def _offered(outcome: Outcome) -> str | None:
+    """Return the newest modern revision of ours that a server offers instead of the one it refuses."""
+    error = outcome.response.error if outcome.response is not None else None
+    if error is None or error.code != jsonrpc.UNSUPPORTED_PROTOCOL_VERSION:
+        return None
+    return next((version for version in revision.MODERN if version in _supported(error)), None)
 
 
 def _refuse_incompatible(error: jsonrpc.ErrorObject) -> None:

@@ -114,6 +114,22 @@ async def test_a_handshake_that_fails_says_why(client: HttpClient, http: Http, c
         await upstream.open({}, CallLimits(seconds=0.5 if expected is TimedOutError else 10))
 
 
+async def test_a_revision_that_a_server_offers_when_it_refuses_is_asked_for_once(client: HttpClient, http: Http) -> None:
+    server = RecordingServer(modern=True)
+    offer = refused(-32022, data={"supported": ["2099-01-01", "2026-07-28"]})
+
+    async def offer_once(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+        del server.replies["server/discover"]
+        return await offer(request, message)
+
+    server.replies["server/discover"] = offer_once
+    assert (await Upstream(client, await http(server), IDENTITY).open({})).era is Era.MODERN
+    server.replies["server/discover"] = offer
+    with pytest.raises(ProtocolError, match="none of the protocol revisions"):
+        await Upstream(client, await http(server), IDENTITY).open({})
+    assert server.count() == {"server/discover": 4}
+
+
 async def test_authorization_is_asked_for_before_anything_else_is_tried(client: HttpClient, http: Http) -> None:
     server = RecordingServer(replies={"*": always(401)})
     with pytest.raises(RefusedError):

@@ -91,3 +91,26 @@ SERVER_LEG: Mapping[str, Mapping[str, Passing]] = {
         "json-schema-2020-12": ALL,
     },
 }
+
+CLIENT_LEG: Mapping[str, Mapping[str, bool]] = {
+    "2025-11-25": {
+        "initialize": True,
+        "tools_call": True,
+        "elicitation-sep1034-client-defaults": False,
+        "sse-retry": False,
+        # What the revision does not require, and we do:
+        "json-schema-2020-12-preservation": True,
+    },
+    "2026-07-28": {
+        "tools_call": True,
+        "request-metadata": True,
+        "sep-2322-client-request-state": False,
+        "http-standard-headers": True,
+        "http-custom-headers": True,
+        "http-invalid-tool-headers": True,
+        "json-schema-ref-no-deref": True,
+        # What the revision does not require, and we do:
+        "json-schema-2020-12-preservation": True,
+    },
+}
+"""Whether the gateway passes a scenario as the client of the suite's server. Those of authorization are not here yet."""
