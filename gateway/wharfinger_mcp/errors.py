@@ -8,6 +8,7 @@
     │   └── UnreachableError        no connection: name, address, network, TLS
     ├── TimedOutError           sent, and no answer in time: the call may have run
     ├── InterruptedCallError    sent, and the connection ended first: the call may have run
+    │   └── CutStreamError          the server named the place where its stream may be taken up again
     ├── RefusedError            an HTTP status that is no success, and no JSON-RPC message with it
     │   └── NotStreamableError      one to `initialize`, as servers of the older HTTP+SSE transport give it
     ├── SessionGoneError        the server forgot the session, and a new one did not help or was not tried
@@ -58,6 +59,16 @@ class TimedOutError(UpstreamError):
 
 class InterruptedCallError(UpstreamError):
     """The connection ended before the answer was whole."""
+
+
+class CutStreamError(InterruptedCallError):
+    """The stream ended before the response, at a place that it can be taken up from."""
+
+    def __init__(self, message: str, event_id: str, retry_ms: int | None) -> None:
+        super().__init__(message)
+        self.event_id = event_id
+        self.retry_ms = retry_ms
+        """How long the server wants to be left alone before."""
 
 
 class RefusedError(UpstreamError):

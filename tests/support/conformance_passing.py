@@ -97,7 +97,7 @@ CLIENT_LEG: Mapping[str, Mapping[str, bool]] = {
         "initialize": True,
         "tools_call": True,
         "elicitation-sep1034-client-defaults": False,
-        "sse-retry": False,
+        "sse-retry": True,
         # What the revision does not require, and we do:
         "json-schema-2020-12-preservation": True,
     },
