@@ -22,7 +22,7 @@ from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CreateMessageResult, ElicitResult, ListRootsResult, TextContent, Tool
 
-from conformance_suite import run_client_scenario
+from conformance_suite import CALL_TIMEOUT, run_client_scenario
 from gateway_served import start
 from gateway_world import ALICE, gateway, installation, pinned
 from node_tools import NodeTools
@@ -75,7 +75,7 @@ async def _use_through_gateway(url: str, revision: str, context: dict[str, Any])
     """Use the server at a URL, and return what was seen."""
     async with AsyncExitStack() as stack:
         endpoint = await stack.enter_async_context(_gateway_to(await stack.enter_async_context(_reachable(url))))
-        http = await stack.enter_async_context(httpx2.AsyncClient(headers={"Authorization": f"Bearer {ALICE}"}, timeout=20))
+        http = await stack.enter_async_context(httpx2.AsyncClient(headers={"Authorization": f"Bearer {ALICE}"}, timeout=60))
         mode: Any = MODERN if revision == MODERN else "legacy"
         callbacks: dict[str, Any] = {"elicitation_callback": _elicit, "sampling_callback": _sample, "list_roots_callback": _list_roots}
         client = await stack.enter_async_context(Client(streamable_http_client(endpoint, http_client=http), mode=mode, **callbacks))
@@ -126,7 +126,7 @@ async def _gateway_to(url: str) -> AsyncIterator[str]:
         await client.close()
     definitions = [json.loads(tool.definition) for tool in found.tools]
     installed = installation("t", team="engineering", url=url, transport="Auto", tools=definitions)
-    served = start(installed, gateway("tools", pinned("t")), loopback=True)
+    served = start(installed, gateway("tools", pinned("t"), limits={"callTimeout": CALL_TIMEOUT}), loopback=True)
     try:
         async with _listening(mcp_server(served.pipeline.serve)) as port:
             yield f"http://127.0.0.1:{port}/v1/mcp/dev.tools"

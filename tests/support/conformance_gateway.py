@@ -8,7 +8,7 @@ from typing import Literal
 
 from bridge_process import OPERATOR, bridge
 from conformance_adapter import adapter
-from conformance_suite import REVISIONS, Verdicts, run_server_leg
+from conformance_suite import CALL_TIMEOUT, REVISIONS, Verdicts, run_server_leg
 from everything_process import STDIO, SUPPORT, everything_server
 from everything_server.tools import TOOLS
 from gateway_process import GatewayProcess, gateway_process
@@ -72,4 +72,4 @@ def _manifests(upstream: UpstreamName, url: str) -> list[Manifest]:
     definitions = [tool.definition(name) for name, tool in TOOLS.items()]
     transport: Literal["Auto", "SSE"] = "SSE" if upstream == "sse" else "Auto"
     installed = installation(upstream, team="engineering", url=url, transport=transport, tools=definitions)
-    return [*installed, gateway(upstream, pinned(upstream, prefix=PREFIX))]
+    return [*installed, gateway(upstream, pinned(upstream, prefix=PREFIX), limits={"callTimeout": CALL_TIMEOUT})]
