@@ -123,7 +123,7 @@ class Remote(Model):
     ]
     """URL of the MCP endpoint, with `${fields.NAME}` in path and query."""
     transport: Literal["Auto", "StreamableHTTP", "SSE"] = "Auto"
-    """Auto finds out."""
+    """Auto: streamable HTTP or, where the server refuses that, HTTP+SSE of revision 2024-11-05."""
     ca_bundle_ref: KeyRef | None = None
     """CA certificates (PEM) in a ConfigMap of the catalog namespace, for servers with a private CA."""
 

@@ -66,7 +66,12 @@ class Upstreams:
         if kept is None:
             endpoint = parse_endpoint(installation.connection.url, guard=installation.guard)
             headers = {header.name: header.value for header in installation.connection.headers}
-            upstream = Upstream(self._client, endpoint, Identity("wharfinger-gateway", VERSION, asking.capabilities))
+            upstream = Upstream(
+                self._client,
+                endpoint,
+                Identity("wharfinger-gateway", VERSION, asking.capabilities),
+                transport=installation.connection.transport,
+            )
             kept = self._kept[key] = Reached(upstream, Unasked(upstream), headers)
             if len(self._kept) > MAX_UPSTREAMS:
                 self._end(next(iter(self._kept)))
@@ -83,7 +88,9 @@ class Upstreams:
         """Drop what the snapshot does not name any more; its sessions die with their servers or credentials."""
         named = {(one.uid, one.fingerprint) for one in snapshot.installations.values()}
         for key in [key for key in self._kept if key[:2] not in named]:
-            self._kept.pop(key).unasked.close()
+            kept = self._kept.pop(key)
+            kept.unasked.close()
+            kept.upstream.retire()
         self._client.enforce({one.guard for one in snapshot.installations.values()})
 
     async def sweep(self) -> None:

@@ -8,7 +8,9 @@
     │   └── UnreachableError        no connection: name, address, network, TLS
     ├── TimedOutError           sent, and no answer in time: the call may have run
     ├── InterruptedCallError    sent, and the connection ended first: the call may have run
+    │   └── CutStreamError          the server named the place where its stream may be taken up again
     ├── RefusedError            an HTTP status that is no success, and no JSON-RPC message with it
+    │   └── NotStreamableError      one to `initialize`, as servers of the older HTTP+SSE transport give it
     ├── SessionGoneError        the server forgot the session, and a new one did not help or was not tried
     ├── NotMcpError             an answer that is not MCP: a web page, a redirect, another protocol
     └── ProtocolError           MCP, but against its rules or beyond our bounds
@@ -59,6 +61,16 @@ class InterruptedCallError(UpstreamError):
     """The connection ended before the answer was whole."""
 
 
+class CutStreamError(InterruptedCallError):
+    """The stream ended before the response, at a place that it can be taken up from."""
+
+    def __init__(self, message: str, event_id: str, retry_ms: int | None) -> None:
+        super().__init__(message)
+        self.event_id = event_id
+        self.retry_ms = retry_ms
+        """How long the server wants to be left alone before."""
+
+
 class RefusedError(UpstreamError):
     """The server answered with an HTTP status that is no success and with no JSON-RPC message."""
 
@@ -67,6 +79,13 @@ class RefusedError(UpstreamError):
         self.status = status
         self.challenge = challenge
         """`WWW-Authenticate` of the answer (RFC 9110 section 11.6.1), where OAuth discovery begins."""
+
+
+class NotStreamableError(RefusedError):
+    """The server refused `initialize` as one of the older HTTP+SSE transport does."""
+
+    def __init__(self, refused: RefusedError) -> None:
+        super().__init__(refused.status, refused.message, challenge=refused.challenge)
 
 
 class SessionGoneError(UpstreamError):
@@ -97,7 +116,7 @@ _ADVICE = {
     401: "the server wants authorization",
     403: "the credential was not accepted for this",
     404: "is the path right?",
-    405: "is the path right? A server of the older HTTP+SSE transport answers so",
+    405: "are path and transport right?",
     407: "a proxy on the way wants authorization",
     421: "the server does not know itself under this host name",
     429: "the server asks for fewer requests",

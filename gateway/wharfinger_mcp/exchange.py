@@ -1,25 +1,37 @@
 """One message to a server and what it answers: a JSON body or a stream of events.
 
-Invariants: one HTTP request per exchange, whatever happens; the response returned is the one to the message sent.
+Invariants: a message is sent once, whatever happens; the response returned is the one to the message sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 
-from wharfinger_mcp import jsonrpc, media_type
+from wharfinger_mcp import header, jsonrpc, media_type
 from wharfinger_mcp.endpoint import Endpoint
-from wharfinger_mcp.errors import InterruptedCallError, NotMcpError, ProtocolError, RefusedError, TooLargeError, refusal
+from wharfinger_mcp.errors import (
+    CutStreamError,
+    InterruptedCallError,
+    NotMcpError,
+    NotSentError,
+    ProtocolError,
+    RefusedError,
+    TooLargeError,
+    refusal,
+)
 from wharfinger_mcp.http_client import Answer, HttpClient
 from wharfinger_mcp.jsonrpc import Batch, Id, Malformed, Message, Notification, Request, Response
 from wharfinger_mcp.sse import EventStream, EventTooLargeError
 
 OnMessage = Callable[[Request | Notification], Awaitable[None]]
 """Takes what a server says before it answers: progress, log messages, questions. Holding it up holds the server up."""
+
+MAX_EVENT_ID_CHARS: Final = 1024
+_CUT: Final = "the server ended its stream without the response"
 
 _OWN_HEADERS: Final = {"Content-Type": media_type.JSON, "Accept": media_type.ACCEPT_BOTH}
 
@@ -67,6 +79,30 @@ class Outcome(msgspec.Struct, frozen=True):
         return f"Outcome(status={self.status})"
 
 
+class Transport(Protocol):
+    """How the messages of one session get to a server and its answers back."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can still be sent; never again once they cannot."""
+
+    @property
+    def is_session(self) -> bool:
+        """Whether it is the session itself, with or without an id."""
+
+    def post(self, outgoing: Outgoing, bounds: Bounds, on_message: OnMessage | None = None) -> Awaitable[Outcome]:
+        """Send a message and return the outcome; raises UpstreamError where nothing usable comes back."""
+
+    def stream(self, outgoing: Outgoing, bounds: Bounds, listener: Listener) -> Awaitable[None]:
+        """Follow what the server says unasked, until it ends that; raises UpstreamError, RefusedError where it has no such stream."""
+
+    async def end(self, outgoing: Outgoing, bounds: Bounds) -> None:
+        """End the session; the server is told as far as it listens."""
+
+    def drop(self) -> None:
+        """Let go of what the session holds, without a word to the server."""
+
+
 async def post(client: HttpClient, endpoint: Endpoint, outgoing: Outgoing, bounds: Bounds, on_message: OnMessage | None = None) -> Outcome:
     """Send a message and return the outcome; any HTTP status is one.
 
@@ -84,6 +120,33 @@ async def post(client: HttpClient, endpoint: Endpoint, outgoing: Outgoing, bound
     if response is None and not 200 <= answer.status < 300:
         refused = refusal(answer.status, "POST", endpoint.path, answer.headers.get("www-authenticate"))
     return Outcome(answer.status, response, answer.headers.get("mcp-session-id"), refused)
+
+
+async def take_up(client: HttpClient, endpoint: Endpoint, outgoing: Outgoing, bounds: Bounds, on_message: OnMessage | None) -> Response:
+    """Return the response to a request that was sent before, from the stream after the event that `Last-Event-ID` among `own` names.
+
+    Raises UpstreamError, CutStreamError where that stream ends too early as well, but never one that says that the request was not sent.
+    """
+    head = endpoint.request_head("GET", {"Accept": media_type.EVENT_STREAM, **outgoing.own}, outgoing.headers, 0)
+    try:
+        answer = await client.send(endpoint, head, b"", deadline=bounds.deadline, limit=bounds.answer_bytes)
+    except NotSentError as error:
+        raise InterruptedCallError(f"{_CUT}, and then: {error.message}") from None
+    try:
+        response = await _taken_up(answer, outgoing, bounds, on_message)
+    except BaseException:
+        answer.close()
+        raise
+    answer.close(finishing=True)
+    return response
+
+
+async def _taken_up(answer: Answer, outgoing: Outgoing, bounds: Bounds, on_message: OnMessage | None) -> Response:
+    if answer.status != 200 or media_type.essence(answer.headers.get("content-type")) != media_type.EVENT_STREAM:
+        raise InterruptedCallError(f"{_CUT}, and answered HTTP {answer.status} to GET")
+    if outgoing.id is None:
+        raise ProtocolError("a notification has no response")
+    return await _streamed(answer, outgoing.id, bounds, on_message, outgoing.own[header.LAST_EVENT_ID])
 
 
 async def delete(client: HttpClient, endpoint: Endpoint, outgoing: Outgoing, bounds: Bounds) -> int:
@@ -157,18 +220,29 @@ async def _error_response(answer: Answer, request_id: Id, content_type: str) -> 
     return None
 
 
-async def _streamed(answer: Answer, request_id: Id, bounds: Bounds, on_message: OnMessage | None) -> Response:
+async def _streamed(answer: Answer, request_id: Id, bounds: Bounds, on_message: OnMessage | None, after: str | None = None) -> Response:
     events = EventStream(bounds.answer_bytes)
-    while piece := await answer.piece():
-        for message in _messages(events, piece):
-            response = _own(message, request_id)
-            if response is not None:
-                return response
-            if isinstance(message, Malformed):
-                raise ProtocolError(f"an event of the answer is no JSON-RPC message: {message.message}")
-            if on_message is not None and isinstance(message, Request | Notification):
-                await on_message(message)
-    raise InterruptedCallError("the server ended its stream without the response")
+    events.last_id = after
+    try:
+        while piece := await answer.piece():
+            for message in _messages(events, piece):
+                response = _own(message, request_id)
+                if response is not None:
+                    return response
+                if isinstance(message, Malformed):
+                    raise ProtocolError(f"an event of the answer is no JSON-RPC message: {message.message}")
+                if on_message is not None and isinstance(message, Request | Notification):
+                    await on_message(message)
+    except InterruptedCallError as error:
+        raise _cut(events, error.message) from None
+    raise _cut(events, _CUT)
+
+
+def _cut(events: EventStream, why: str) -> InterruptedCallError:
+    event_id = events.last_id
+    if not event_id or len(event_id) > MAX_EVENT_ID_CHARS or not header.is_field_value(event_id):
+        return InterruptedCallError(why)
+    return CutStreamError(why, event_id, events.retry_ms)
 
 
 def _own(message: Message | Batch | Malformed, request_id: Id) -> Response | None:

@@ -14,7 +14,7 @@ import msgspec
 
 from wharfinger_mcp import envelope, jsonrpc, revision
 from wharfinger_mcp.envelope import Era, Identity
-from wharfinger_mcp.errors import NotMcpError, ProtocolError
+from wharfinger_mcp.errors import NotMcpError, NotStreamableError, ProtocolError
 from wharfinger_mcp.exchange import Outcome
 from wharfinger_mcp.jsonrpc import Id, Response
 
@@ -26,6 +26,8 @@ ACCEPTED: Final = (*revision.LEGACY, "2024-11-05")
 
 _FINAL_STATUS: Final = (401, 403, 407, 429, 502, 503, 504)
 """Answers to a probe that say nothing of the era and that the handshake would get as well."""
+_OLDER_STATUS: Final = (400, 404, 405)
+"""Answers to `initialize` of servers that speak HTTP+SSE instead (2025-11-25, transports, "Backwards Compatibility")."""
 _SESSION_ID = re.compile(r"[\x21-\x7e]{1,1024}")
 _ID: Final = 0
 
@@ -79,7 +81,7 @@ class _UnsupportedVersion(msgspec.Struct):
 async def shake_hands(post: Post, identity: Identity, era: Era | None = None) -> Handshake:
     """Return what a server is, asking the modern way first unless it is known to be legacy.
 
-    Raises UpstreamError.
+    Raises UpstreamError, NotStreamableError where the server may speak HTTP+SSE.
     """
     if era is not Era.LEGACY:
         modern = await _discover(post, identity)
@@ -94,12 +96,18 @@ async def _discover(post: Post, identity: Identity) -> Handshake | None:
     The verdict never hangs on one code: whatever is neither a discovery nor a modern error speaks for the handshake.
     """
     version = revision.MODERN[0]
-    params = envelope.modern_params({}, version, identity)
-    body = jsonrpc.request_bytes(_ID, "server/discover", params)
-    try:
-        outcome = await post(body, _ID, envelope.modern_headers(version, "server/discover", params))
-    except (NotMcpError, ProtocolError):
-        return None
+    for _ in range(2):
+        params = envelope.modern_params({}, version, identity)
+        body = jsonrpc.request_bytes(_ID, "server/discover", params)
+        try:
+            outcome = await post(body, _ID, envelope.modern_headers(version, "server/discover", params))
+        except (NotMcpError, ProtocolError):
+            return None
+        offered = _offered(outcome)
+        if offered is None:
+            break
+        # Asked for at once, even if it is the one refused: a server may have been replaced by a newer one between the two.
+        version = offered
     if outcome.response is None:
         if outcome.refusal is not None and outcome.status in _FINAL_STATUS:
             raise outcome.refusal
@@ -111,6 +119,14 @@ async def _discover(post: Post, identity: Identity) -> Handshake | None:
         return None
     named = result.meta.server_info if result.meta is not None else None
     return Handshake(Era.MODERN, version, result.capabilities, _server_info(named or result.server_info), result.instructions)
+
+
+def _offered(outcome: Outcome) -> str | None:
+    """Return the newest modern revision of ours that a server offers instead of the one it refuses."""
+    error = outcome.response.error if outcome.response is not None else None
+    if error is None or error.code != jsonrpc.UNSUPPORTED_PROTOCOL_VERSION:
+        return None
+    return next((version for version in revision.MODERN if version in _supported(error)), None)
 
 
 def _refuse_incompatible(error: jsonrpc.ErrorObject) -> None:
@@ -134,6 +150,8 @@ async def _initialize(post: Post, identity: Identity) -> Handshake:
     }
     outcome = await post(jsonrpc.request_bytes(_ID, "initialize", params), _ID, {})
     if outcome.response is None:
+        if outcome.refusal is not None and outcome.status in _OLDER_STATUS:
+            raise NotStreamableError(outcome.refusal)
         raise outcome.refusal or NotMcpError("the server does not answer initialize")
     if outcome.response.error is not None:
         raise ProtocolError(f"the server refused initialize with error {outcome.response.error.code}")

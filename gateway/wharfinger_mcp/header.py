@@ -16,6 +16,7 @@ PROTOCOL_VERSION: Final = "MCP-Protocol-Version"
 METHOD: Final = "Mcp-Method"
 NAME: Final = "Mcp-Name"
 SESSION_ID: Final = "Mcp-Session-Id"
+LAST_EVENT_ID: Final = "Last-Event-ID"
 PARAM_PREFIX: Final = "Mcp-Param-"
 
 NAMED_BY: Final[Mapping[str, str]] = MappingProxyType(

@@ -38,12 +38,13 @@ class EventStream:
     def __init__(self, max_event_bytes: int) -> None:
         self.retry_ms: int | None = None
         """How long the server wants a client to wait before it comes back."""
+        self.last_id: str | None = None
+        """The last id the stream named, even with an event without data, which is none."""
         self._max = max_event_bytes
         self._size = 0
         self._line: list[bytes] = []
         self._data: list[bytes] = []
         self._type = ""
-        self._id: str | None = None
         self._after_cr = False
         self._first_line = True
 
@@ -96,7 +97,7 @@ class EventStream:
         elif name == b"event":
             self._type = value.decode(errors="replace")
         elif name == b"id" and b"\0" not in value:
-            self._id = value.decode(errors="replace")
+            self.last_id = value.decode(errors="replace")
         elif name == b"retry" and value.isdigit() and len(value) <= 9:
             self.retry_ms = int(value)
         elif not self._data:
@@ -108,4 +109,4 @@ class EventStream:
         self._data, self._type, self._size = [], "", 0
         if not data:
             return None
-        return Event(b"\n".join(data), type_ or "message", self._id)
+        return Event(b"\n".join(data), type_ or "message", self.last_id)

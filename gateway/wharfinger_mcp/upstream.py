@@ -2,7 +2,7 @@
 
 Invariants:
 
-- One HTTP request for each call once the server is known. A call is sent a second time in one case only: the server answered
+- One HTTP request for each call once the server is known, on whichever transport. A call is sent a second time in one case only: the server answered
   404 to the session, and therefore did not take the call.
 - An upstream belongs to one principal: its legacy session is his. Credentials are given with each call and kept nowhere.
 - Callers that arrive while the session is being made share the attempt and its outcome.
@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from wharfinger_mcp import envelope, exchange, jsonrpc
+from wharfinger_mcp import envelope, jsonrpc
 from wharfinger_mcp.endpoint import Endpoint
 from wharfinger_mcp.envelope import Era, Identity
 from wharfinger_mcp.errors import InterruptedCallError, ProtocolError, SessionGoneError, TimedOutError, UpstreamError
 from wharfinger_mcp.exchange import Bounds, Listener, OnMessage, Outcome, Outgoing
-from wharfinger_mcp.handshake import Handshake, shake_hands
+from wharfinger_mcp.handshake import Handshake
 from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.jsonrpc import Id, Params, Response
+from wharfinger_mcp.session import Session, SessionMaker, TransportName
 
 _CONTRADICTIONS: Final = (400, 404, 405)
 """HTTP errors which, without a JSON-RPC message, a server of the era we know does not send: it may have been replaced."""
@@ -51,22 +52,25 @@ class _Call(NamedTuple):
 class Upstream:
     """A server as one principal sees it. Belongs to the event loop of its client."""
 
-    def __init__(self, client: HttpClient, endpoint: Endpoint, identity: Identity, era: Era | None = None) -> None:
-        self._client = client
+    def __init__(
+        self, client: HttpClient, endpoint: Endpoint, identity: Identity, era: Era | None = None, transport: TransportName = "Auto"
+    ) -> None:
         self._endpoint = endpoint
         self._identity = identity
-        self._era = era
-        self._handshake: Handshake | None = None
-        self._opening: asyncio.Task[Handshake] | None = None
+        self._sessions = SessionMaker(client, endpoint, identity, era, transport)
+        self._session: Session | None = None
+        self._opening: asyncio.Task[Session] | None = None
         self._ids = itertools.count(1)
         self._background: set[asyncio.Task[None]] = set()
+        self._users = 0
+        self._is_retired = False
 
     def __repr__(self) -> str:
         return f"Upstream({self._endpoint.host}{self._endpoint.path})"
 
     async def open(self, headers: Mapping[str, str], limits: CallLimits | None = None) -> Handshake:
         """Return what the server is, making the session if there is none; raises UpstreamError."""
-        return await self._open(headers, _bounds(limits))
+        return (await self._open(headers, _bounds(limits))).server
 
     async def call(
         self,
@@ -82,80 +86,102 @@ class Upstream:
         no response; NotSentError then means that the server has not seen the call.
         """
         one = _Call(method, params, headers, _bounds(limits), on_message)
-        session = await self._open(headers, one.bounds)
+        self._users += 1
+        try:
+            return await self._call(one)
+        finally:
+            self._leave()
+
+    async def _call(self, one: _Call) -> Response:
+        session = await self._open(one.headers, one.bounds)
         outcome = await self._post(session, one)
         if _is_session_lost(outcome, session):
-            self._forget(session, session.era)
-            session = await self._open(headers, one.bounds)
+            self._forget(session, session.server.era)
+            session = await self._open(one.headers, one.bounds)
             outcome = await self._post(session, one)
             if _is_session_lost(outcome, session):
-                self._forget(session, session.era)
+                self._forget(session, session.server.era)
                 raise SessionGoneError("the server answers HTTP 404 to a session it has just made: do its replicas share sessions?")
         return self._settle(outcome, session)
 
     async def answer(self, request_id: Id, response: Response, headers: Mapping[str, str]) -> None:
         """Answer what a legacy server has asked in this session; raises UpstreamError. A session that is gone has no use for it."""
-        session = self._handshake
+        session = self._session
         if session is None:
             return
-        own = envelope.legacy_headers(session.protocol_version, session.session_id)
-        outgoing = Outgoing(jsonrpc.response_bytes(request_id, response), None, own, headers)
-        await exchange.post(self._client, self._endpoint, outgoing, _soon())
+        own = envelope.legacy_headers(session.server.protocol_version, session.server.session_id)
+        await session.transport.post(Outgoing(jsonrpc.response_bytes(request_id, response), None, own, headers), _soon(), None)
 
     async def stream(self, headers: Mapping[str, str], limits: CallLimits, on_open: Callable[[], None], on_message: OnMessage) -> None:
         """Follow what a legacy server says unasked in this session, until it ends the stream; raises UpstreamError."""
         bounds = _bounds(limits)
-        session = await self._open(headers, bounds)
-        own = envelope.legacy_headers(session.protocol_version, session.session_id)
-        await exchange.stream(self._client, self._endpoint, Outgoing(b"", None, own, headers), bounds, Listener(on_open, on_message))
+        self._users += 1
+        try:
+            session = await self._open(headers, bounds)
+            own = envelope.legacy_headers(session.server.protocol_version, session.server.session_id)
+            await session.transport.stream(Outgoing(b"", None, own, headers), bounds, Listener(on_open, on_message))
+        finally:
+            self._leave()
+
+    def retire(self) -> None:
+        """Hold no connection beyond what is under way: nobody will call again."""
+        self._is_retired = True
+        self._let_go()
+
+    def _leave(self) -> None:
+        self._users -= 1
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._is_retired and not self._users and self._session is not None:
+            self._forget(self._session)
 
     async def close(self, headers: Mapping[str, str]) -> None:
-        """End the session, if there is one; the server is told as far as it listens."""
+        """End the session, if there is one; the server is told as far as it listens. Nobody will call again."""
+        self._is_retired = True
         if self._opening is not None:
             self._opening.cancel()
-        session, self._handshake = self._handshake, None
-        if session is None or session.session_id is None:
-            return
-        own = envelope.legacy_headers(session.protocol_version, session.session_id)
-        with suppress(UpstreamError):
-            await exchange.delete(self._client, self._endpoint, Outgoing(b"", None, own, headers), _soon())
+        session, self._session = self._session, None
+        if session is not None and session.is_kept:
+            own = envelope.legacy_headers(session.server.protocol_version, session.server.session_id)
+            await session.transport.end(Outgoing(b"", None, own, headers), _soon())
 
-    async def _post(self, session: Handshake, one: _Call) -> Outcome:
-        if session.era is Era.MODERN:
-            params = envelope.modern_params(one.params, session.protocol_version, self._identity)
-            own = envelope.modern_headers(session.protocol_version, one.method, params)
+    async def _post(self, session: Session, one: _Call) -> Outcome:
+        server = session.server
+        if server.era is Era.MODERN:
+            params = envelope.modern_params(one.params, server.protocol_version, self._identity)
+            own = envelope.modern_headers(server.protocol_version, one.method, params)
         else:
             params = envelope.legacy_params(one.params)
-            own = envelope.legacy_headers(session.protocol_version, session.session_id)
+            own = envelope.legacy_headers(server.protocol_version, server.session_id)
         request_id = next(self._ids)
         outgoing = Outgoing(jsonrpc.request_bytes(request_id, one.method, params), request_id, own, one.headers)
         try:
-            return await exchange.post(self._client, self._endpoint, outgoing, one.bounds, one.on_message)
+            return await session.transport.post(outgoing, one.bounds, one.on_message)
         except (asyncio.CancelledError, TimedOutError):
-            if session.era is Era.LEGACY:
+            if server.era is Era.LEGACY:
                 self._say_cancelled(session, request_id, one.headers)
             # To a modern server the end of the connection says it.
             raise
 
-    def _say_cancelled(self, session: Handshake, request_id: int, headers: Mapping[str, str]) -> None:
+    def _say_cancelled(self, session: Session, request_id: int, headers: Mapping[str, str]) -> None:
         """Tell a legacy server that nobody waits for an answer any more (2025-11-25, cancellation); it may have answered already."""
         body = jsonrpc.notification_bytes("notifications/cancelled", {"requestId": jsonrpc.raw_json(request_id)})
-        outgoing = Outgoing(body, None, envelope.legacy_headers(session.protocol_version, session.session_id), headers)
-        self._in_background(exchange.post(self._client, self._endpoint, outgoing, _soon()))
+        own = envelope.legacy_headers(session.server.protocol_version, session.server.session_id)
 
-    def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
         async def quietly() -> None:
             with suppress(UpstreamError):
-                await work
+                await session.transport.post(Outgoing(body, None, own, headers), _soon(), None)
 
         task = asyncio.create_task(quietly())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    def _settle(self, outcome: Outcome, session: Handshake) -> Response:
+    def _settle(self, outcome: Outcome, session: Session) -> Response:
         response = outcome.response
         if response is None:
-            if outcome.status in _CONTRADICTIONS:
+            # An older server's stream may carry other calls, and its end would show if the server was replaced.
+            if outcome.status in _CONTRADICTIONS and not session.transport.is_session:
                 self._forget(session)
             raise outcome.refusal or ProtocolError("the server answered a request with no message")
         error = response.error
@@ -163,22 +189,23 @@ class Upstream:
             if error.code == jsonrpc.UNSUPPORTED_PROTOCOL_VERSION:
                 self._forget(session)
             # Some servers say 400 where the specification has 404. Whether they took the call first is not certain.
-            if outcome.status == 400 and session.session_id is not None and "session" in error.message.lower():
-                self._forget(session, session.era)
+            if outcome.status == 400 and session.is_kept and "session" in error.message.lower():
+                self._forget(session, session.server.era)
                 raise SessionGoneError("the server no longer knows the session; the call was not repeated, the next one begins anew")
         return response
 
-    def _forget(self, session: Handshake, era: Era | None = None) -> None:
+    def _forget(self, session: Session, era: Era | None = None) -> None:
         """Drop the session, unless somebody has made another already; of the era keep what is still certain."""
-        if self._handshake is session:
-            self._handshake = None
-            self._era = era
+        if self._session is session:
+            self._session = None
+            self._sessions.era = era
+            session.transport.drop()
 
-    async def _open(self, headers: Mapping[str, str], bounds: Bounds) -> Handshake:
-        if self._handshake is not None:
-            return self._handshake
+    async def _open(self, headers: Mapping[str, str], bounds: Bounds) -> Session:
+        if self._session is not None and self._session.transport.is_open:
+            return self._session
         if self._opening is None:
-            self._opening = asyncio.create_task(self._shake_hands(headers, bounds))
+            self._opening = asyncio.create_task(self._sessions.begin(headers, bounds))
             self._opening.add_done_callback(self._opened)
         opening = self._opening
         try:
@@ -190,25 +217,15 @@ class Upstream:
             raise InterruptedCallError("the session was closed while it was being made")
         return opening.result()
 
-    def _opened(self, task: asyncio.Task[Handshake]) -> None:
+    def _opened(self, task: asyncio.Task[Session]) -> None:
         self._opening = None
         if not task.cancelled() and task.exception() is None:
-            self._handshake = task.result()
-            self._era = self._handshake.era
-
-    async def _shake_hands(self, headers: Mapping[str, str], bounds: Bounds) -> Handshake:
-        async def post(body: bytes, request_id: Id | None, own: Mapping[str, str]) -> Outcome:
-            return await exchange.post(self._client, self._endpoint, Outgoing(body, request_id, own, headers), bounds)
-
-        try:
-            return await shake_hands(post, self._identity, self._era)
-        except UpstreamError:
-            self._era = None
-            raise
+            self._session = task.result()
+            self._let_go()
 
 
-def _is_session_lost(outcome: Outcome, session: Handshake) -> bool:
-    if outcome.status != 404 or session.session_id is None:
+def _is_session_lost(outcome: Outcome, session: Session) -> bool:
+    if outcome.status != 404 or not session.is_kept:
         return False
     error = outcome.response.error if outcome.response is not None else None
     return error is None or error.code != jsonrpc.METHOD_NOT_FOUND

@@ -44,7 +44,7 @@ class ServerAsker:
         """Return a server's tools and what it says of itself, within `timeout` seconds. Raises DiscoveryError."""
         headers = {header.name: header.value for header in connection.headers}
         try:
-            upstream = Upstream(self._client, parse_endpoint(connection.url, guard=guard_of(connection)), self._identity)
+            upstream = self._upstream(connection)
             try:
                 found = await discover(upstream, headers, ListLimits(seconds=timeout))
             finally:
@@ -66,13 +66,17 @@ class ServerAsker:
         headers = {header.name: header.value for header in connection.headers}
         seconds = STREAM_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
         try:
-            upstream = Upstream(self._client, parse_endpoint(connection.url, guard=guard_of(connection)), self._identity)
+            upstream = self._upstream(connection)
             try:
                 return await follow(upstream, headers, on_change, seconds)
             finally:
                 await upstream.close(headers)
         except UpstreamError as error:
             raise StreamError(error.message) from None
+
+    def _upstream(self, connection: Connection) -> Upstream:
+        endpoint = parse_endpoint(connection.url, guard=guard_of(connection))
+        return Upstream(self._client, endpoint, self._identity, transport=connection.transport)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -79,7 +79,7 @@ FAILURES: dict[str, tuple[dict[str, Reply], type[UpstreamError], str]] = {
     "headers lost on the way": ({"*": refused(-32020)}, ProtocolError, "does something on the way remove or change"),
     "no revision in common": ({"*": refused(-32022, data={"supported": ["2099-01-01"]})}, ProtocolError, "none of the protocol revisions"),
     "404 to everything": ({"*": always(404)}, RefusedError, "HTTP 404 to POST /mcp: is the path right"),
-    "405 to everything": ({"*": always(405)}, RefusedError, "HTTP 405 to POST /mcp: .* older HTTP\\+SSE"),
+    "405 to everything": ({"*": always(405)}, RefusedError, "HTTP 405 to POST /mcp: are path and transport right"),
     "a web page for everything": ({"*": always(200, "<html>")}, NotMcpError, "'text/html' .* is the path right"),
     "a redirect of everything": ({"*": always(307, Location="/mcp/")}, NotMcpError, "to /mcp/: redirects are not followed"),
     "an error to initialize": ({"initialize": refused(-32603, 200)}, ProtocolError, "refused initialize with error -32603"),
@@ -112,6 +112,22 @@ async def test_a_handshake_that_fails_says_why(client: HttpClient, http: Http, c
     upstream = Upstream(client, await http(RecordingServer(replies=replies)), IDENTITY)
     with pytest.raises(expected, match=message):
         await upstream.open({}, CallLimits(seconds=0.5 if expected is TimedOutError else 10))
+
+
+async def test_a_revision_that_a_server_offers_when_it_refuses_is_asked_for_once(client: HttpClient, http: Http) -> None:
+    server = RecordingServer(modern=True)
+    offer = refused(-32022, data={"supported": ["2099-01-01", "2026-07-28"]})
+
+    async def offer_once(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+        del server.replies["server/discover"]
+        return await offer(request, message)
+
+    server.replies["server/discover"] = offer_once
+    assert (await Upstream(client, await http(server), IDENTITY).open({})).era is Era.MODERN
+    server.replies["server/discover"] = offer
+    with pytest.raises(ProtocolError, match="none of the protocol revisions"):
+        await Upstream(client, await http(server), IDENTITY).open({})
+    assert server.count() == {"server/discover": 4}
 
 
 async def test_authorization_is_asked_for_before_anything_else_is_tried(client: HttpClient, http: Http) -> None:

@@ -128,7 +128,7 @@ async def test_a_slow_tool_is_left_and_the_next_call_served(upstream: Upstream) 
 async def test_a_forgotten_session_is_made_anew(client: HttpClient, upstream: Upstream) -> None:
     first = await upstream.open(NO_CREDENTIAL)
     ended = Upstream(client, upstream._endpoint, IDENTITY)
-    ended._handshake = first
+    ended._session = upstream._session
     await ended.close(NO_CREDENTIAL)
 
     assert (await call(upstream, tool_call("tool-001", n=1)))["content"][0]["text"] == "1"

@@ -1,13 +1,17 @@
 """What asking real servers gives: lists of any size, remarks for the condition, and reasons where it fails."""
 
+import asyncio
 import random
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from aiohttp import web
 
+from eventually import eventually
 from own_address import rules
-from recording_server import Http, RecordingServer, Reply, always, result
+from recording_server import Handler, Http, RecordingServer, Reply, always, result
+from sse_server import Message, Say, SseServer
+from sse_server import answer as answered
 from wharfinger_crds import conditions as c
 from wharfinger_crds.connection import Connection
 from wharfinger_operator.ask_server import ServerAsker
@@ -35,7 +39,7 @@ def listing(tools: list[Any], page: int = 60, capabilities: dict[str, Any] | Non
     return RecordingServer(modern=True, replies={"tools/list": reply, "server/discover": discovered})
 
 
-async def connection(http: Http, server: RecordingServer, **egress: Any) -> Connection:
+async def connection(http: Http, server: Handler, **egress: Any) -> Connection:
     endpoint = await http(server)
     url = f"http://{endpoint.host}{endpoint.path}"
     return Connection(namespace="team-a", name="x", uid="u", entry="e", environment="prod", url=url, egress=rules(**egress))
@@ -159,3 +163,33 @@ async def test_other_rules_are_another_question(http: Http) -> None:
 
     assert fingerprint(one, 1) == fingerprint(one.model_copy(), 1)
     assert fingerprint(one, 1) != fingerprint(one.model_copy(update={"egress": rules(mode="DenyAll")}), 1)
+
+
+@pytest.mark.parametrize("transport", ["Auto", "SSE"])
+async def test_a_server_of_the_older_transport_is_asked_and_listened_to_on_its_stream(
+    asker: ServerAsker, http: Http, transport: Literal["Auto", "SSE"]
+) -> None:
+    async def tools(message: Message, say: Say) -> None:
+        await say(answered(message, tools=[tool("a")]))
+
+    server = SseServer(capabilities={"tools": {"listChanged": True}}, behaviour={"tools/list": tools})
+    asked = (await connection(http, server)).model_copy(update={"transport": transport})
+
+    answer = await asker.ask(asked, 10)
+
+    assert (list(answer.definitions.digests), answer.announces, answer.server.protocol_version) == (["a"], True, "2024-11-05")
+    assert server.requests[0] == (("GET", "GET") if transport == "SSE" else ("POST", "server/discover"))
+    await eventually(lambda: server.closed == 1)
+
+    heard: list[None] = []
+    listening = asyncio.create_task(asker.listen(asked, lambda: heard.append(None)))
+    await eventually(lambda: len(heard) == 1)
+    await server.say({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+    await eventually(lambda: len(heard) == 2)
+    await server.say("")
+    assert await listening is True
+
+
+async def test_another_transport_is_another_question(http: Http) -> None:
+    one = await connection(http, listing([]))
+    assert fingerprint(one, 1) != fingerprint(one.model_copy(update={"transport": "SSE"}), 1)

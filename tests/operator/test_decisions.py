@@ -102,6 +102,7 @@ SECRET_FIELD = {"name": "token", "type": "String", "secret": True}
     ("spec", "reason", "words"),
     [
         ({"auth": {"type": "OAuth", "oauth": {}}}, c.NOT_IMPLEMENTED, "spec.auth.type: OAuth"),
+        ({"type": "Remote", "selfHosted": None, "remote": {"url": "https://a/b", "caBundleRef": {"name": "a", "key": "b"}}}, c.NOT_IMPLEMENTED, "caBundleRef"),
         ({"selfHosted": {"command": ["x"], "transport": "Stdio", "stdio": {"sessions": "PerSession", "idleTimeout": "1s"}}}, c.INVALID, "spec.selfHosted.stdio.idleTimeout"),
         ({"selfHosted": {"command": ["x"], "transport": "Stdio", "stdio": {"maxSessions": 2}}}, c.INVALID, "sessions: PerSession"),
         ({"selfHosted": {"command": ["x"], "transport": "Stdio", "deployment": {"replicas": 2}}}, c.OVERRIDE_NOT_ALLOWED, "use spec.selfHosted.replicas"),

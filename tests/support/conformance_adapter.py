@@ -9,28 +9,35 @@ import aiohttp
 from aiohttp import web
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding"}
+NAMED = {"tools/call", "prompts/get"}
+"""Methods whose params name what the gateway has a prefix for."""
+_LINE_BYTES = 16 * 1024 * 1024
 
 
 @asynccontextmanager
 async def adapter(endpoint: str, token: str, prefix: str) -> AsyncIterator[str]:
-    """Give a URL that leads to the endpoint, with the token added and `<prefix>__` taken off the tools' names."""
+    """Give a URL that leads to the endpoint, with the token added and `<prefix>__` taken off the names of tools and prompts."""
     mark = f"{prefix}__"
 
-    async def forward(request: web.Request) -> web.Response:
-        body = _renamed(await request.read(), lambda name: mark + name)
+    async def forward(request: web.Request) -> web.StreamResponse:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         headers["Authorization"] = f"Bearer {token}"
-        if request.headers.get("Mcp-Method") == "tools/call":
-            headers["Mcp-Name"] = mark + request.headers.get("Mcp-Name", "")
+        if request.headers.get("Mcp-Method") in NAMED and "Mcp-Name" in headers:
+            headers["Mcp-Name"] = mark + headers["Mcp-Name"]
+        body = _renamed(await request.read(), mark)
         async with session.request(request.method, endpoint, data=body, headers=headers) as answer:
-            text = (await answer.read()).replace(f'"name":"{mark}'.encode(), b'"name":"')
             kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
-            return web.Response(status=answer.status, body=text, headers=kept)
+            response = web.StreamResponse(status=answer.status, headers=kept)
+            await response.prepare(request)
+            # A name never stands on two lines, neither in JSON nor in an event.
+            async for line in answer.content:
+                await response.write(line.replace(f'"name":"{mark}'.encode(), b'"name":"'))
+            return response
 
     app = web.Application()
     app.add_routes([web.route("*", "/mcp", forward)])
-    runner = web.AppRunner(app)
-    async with aiohttp.ClientSession(auto_decompress=True) as session:
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5)
+    async with aiohttp.ClientSession(read_bufsize=_LINE_BYTES, timeout=aiohttp.ClientTimeout(total=None)) as session:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -40,12 +47,21 @@ async def adapter(endpoint: str, token: str, prefix: str) -> AsyncIterator[str]:
             await runner.cleanup()
 
 
-def _renamed(body: bytes, rename: Any) -> bytes:
+def _renamed(body: bytes, mark: str) -> bytes:
     try:
         message = json.loads(body)
     except ValueError:
         return body
-    if isinstance(message, dict) and message.get("method") == "tools/call":
-        message["params"]["name"] = rename(message["params"]["name"])
-        return json.dumps(message).encode()
-    return body
+    named = _named(message) if isinstance(message, dict) else None
+    if named is None or not isinstance(named.get("name"), str):
+        return body
+    named["name"] = mark + named["name"]
+    return json.dumps(message).encode()
+
+
+def _named(message: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the object with the name."""
+    params: dict[str, Any] = message.get("params") or {}
+    if message.get("method") in NAMED:
+        return params
+    return params.get("ref") if message.get("method") == "completion/complete" else None

@@ -8,7 +8,7 @@ import itertools
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -120,6 +120,7 @@ def installation(
     through_gateways: bool = False,
     in_environment: str = "prod",
     url: str = f"http://{ADDRESS}:9/mcp",
+    transport: Literal["Auto", "StreamableHTTP", "SSE"] = "StreamableHTTP",
     egress: EgressRules | None = OPEN,
     tools: Sequence[Manifest] | None = DEFAULT_TOOLS,
     suspend: bool = False,
@@ -136,6 +137,7 @@ def installation(
     text = definitions_text(tools) if tools is not None else None
     connection = Connection(
         namespace=namespace, name=name, uid=secret_uid or uid, entry=entry, environment=in_environment, url=url, egress=egress,
+        transport=transport,
         headers=({"name": "Authorization", "value": f"Bearer {SECRET}"}, {"name": "x-site", "value": name}),
         tools_hash=definitions_hash(text) if text is not None else None,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Final
 from wharfinger_bridge.command import MOUNT_PATH, TOKEN_MOUNT_PATH
 from wharfinger_crds import conditions as c
 from wharfinger_crds.duration import seconds
-from wharfinger_crds.registry_entry import RegistryEntry, RegistryEntrySpec, Remote
+from wharfinger_crds.registry_entry import RegistryEntry, RegistryEntrySpec
 from wharfinger_mcp.endpoint import parse_endpoint
 from wharfinger_mcp.errors import MisconfiguredError
 from wharfinger_operator.plan.example_pod import example_problem
@@ -28,17 +28,10 @@ def _refused(reason: str, message: str) -> c.Finding:
 
 
 def _unbuilt(spec: RegistryEntrySpec) -> Iterator[str]:
-    if spec.remote:
-        yield from _unbuilt_remote(spec.remote)
+    if spec.remote and spec.remote.ca_bundle_ref:
+        yield "spec.remote.caBundleRef"
     if spec.auth and spec.auth.type not in {"None", "Static"}:
         yield f"spec.auth.type: {spec.auth.type}"
-
-
-def _unbuilt_remote(remote: Remote) -> Iterator[str]:
-    if remote.transport == "SSE":
-        yield "spec.remote.transport: SSE"
-    if remote.ca_bundle_ref:
-        yield "spec.remote.caBundleRef"
 
 
 def not_implemented(spec: RegistryEntrySpec) -> c.Finding | None:

@@ -1,0 +1,75 @@
+"""The conformance suite through a running gateway, in front of the server that has everything on each of its transports."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Literal
+
+from bridge_process import OPERATOR, bridge
+from conformance_adapter import adapter
+from conformance_suite import CALL_TIMEOUT, REVISIONS, Verdicts, run_server_leg
+from everything_process import STDIO, SUPPORT, everything_server
+from everything_server.tools import TOOLS
+from gateway_process import GatewayProcess, gateway_process
+from gateway_world import ALICE, SECRET, Manifest, dump, gateway, installation, pinned
+from node_tools import NodeTools
+from own_address import ADDRESS
+
+UpstreamName = Literal["legacy", "modern", "sse", "stdio"]
+UPSTREAMS: tuple[UpstreamName, ...] = ("legacy", "modern", "sse", "stdio")
+"""How the gateway reaches the server: streamable HTTP of either era, HTTP+SSE, and stdio behind the bridge."""
+AT_ONCE = 4
+PREFIX = "t"
+
+Run = tuple[UpstreamName, str]
+"""An upstream and a revision."""
+
+
+async def run_all(tools: NodeTools, home: Path) -> Mapping[Run, Verdicts]:
+    """Return the verdicts of every run; they wait for most of their time, so several go at once."""
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def run(upstream: UpstreamName, revision: str, running: GatewayProcess) -> Verdicts:
+        async with slots, adapter(f"{running.url}/v1/mcp/dev.{upstream}", ALICE, PREFIX) as url:
+            return await asyncio.to_thread(run_server_leg, tools, url, revision, home / f"{upstream}-{revision}")
+
+    async with upstreams(home) as urls, conformance_gateway(urls, home) as running:
+        runs: list[Run] = [(upstream, revision) for upstream in UPSTREAMS for revision in REVISIONS]
+        return dict(zip(runs, await asyncio.gather(*(run(*one, running) for one in runs)), strict=True))
+
+
+@asynccontextmanager
+async def upstreams(home: Path) -> AsyncIterator[Mapping[UpstreamName, str]]:
+    """Give the URL of the server by each transport."""
+    token_file = home / "bridge-token"
+    token_file.write_text(SECRET)
+    async with AsyncExitStack() as stack:
+        base = stack.enter_context(everything_server(ADDRESS))
+        options = ("--listen", f"{ADDRESS}:0")
+        bridged = await stack.enter_async_context(
+            bridge(STDIO, *options, token_file=token_file, environment={"PYTHONPATH": f"{OPERATOR}:{SUPPORT}"})
+        )
+        yield {
+            "legacy": f"{base}/legacy",
+            "modern": f"{base}/modern",
+            "sse": f"{base}/sse",
+            "stdio": f"http://{ADDRESS}:{bridged.url.rpartition(':')[2]}/mcp",
+        }
+
+
+@asynccontextmanager
+async def conformance_gateway(urls: Mapping[UpstreamName, str], home: Path) -> AsyncIterator[GatewayProcess]:
+    """Run one gateway process with a gateway of the transport's name in front of each."""
+    path = home / "manifests"
+    path.write_text(dump(one for upstream in UPSTREAMS for one in _manifests(upstream, urls[upstream])))
+    async with gateway_process([str(SUPPORT / "gateway_offline.py"), str(path)]) as running:
+        await running.ready()
+        yield running
+
+
+def _manifests(upstream: UpstreamName, url: str) -> list[Manifest]:
+    definitions = [tool.definition(name) for name, tool in TOOLS.items()]
+    transport: Literal["Auto", "SSE"] = "SSE" if upstream == "sse" else "Auto"
+    installed = installation(upstream, team="engineering", url=url, transport=transport, tools=definitions)
+    return [*installed, gateway(upstream, pinned(upstream, prefix=PREFIX), limits={"callTimeout": CALL_TIMEOUT})]
