@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import gateway_served
+from asking_server import AskingServer, asking_server
 from gateway_served import Serve, Served
 from gateway_upstream import UpstreamServer, upstream_server
 
@@ -33,3 +34,21 @@ async def legacy_server() -> AsyncIterator[UpstreamServer]:
 async def modern_server() -> AsyncIterator[UpstreamServer]:
     async with upstream_server("modern") as server:
         yield server
+
+
+@pytest.fixture(params=["legacy", "modern"])
+async def asking(request: pytest.FixtureRequest) -> AsyncIterator[AskingServer]:
+    async with asking_server(request.param) as running:
+        yield running
+
+
+@pytest.fixture
+async def old_asking() -> AsyncIterator[AskingServer]:
+    async with asking_server("legacy") as running:
+        yield running
+
+
+@pytest.fixture
+async def new_asking() -> AsyncIterator[AskingServer]:
+    async with asking_server("modern") as running:
+        yield running

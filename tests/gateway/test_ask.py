@@ -2,82 +2,33 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
-from asking_server import FORM, AskingServer, asking_server
+from asking_scene import ABLE, ANSWER, DECLARED, LINK, answer, asked, legacy_caller, modern_call, world
+from asking_server import FORM, AskingServer
 from eventually import eventually
-from gateway_caller import Answered, Caller, Json
-from gateway_served import Serve, Served
-from gateway_world import ALICE, BOB, Manifest, gateway, installation, pinned, tool
+from gateway_caller import Json
+from gateway_served import Serve
+from gateway_world import ALICE, BOB
 
 pytestmark = pytest.mark.requirement("GW-5", "GW-4")
-ABLE: Json = {"elicitation": {"form": {}}, "sampling": {}, "roots": {"listChanged": True}}
-DECLARED = "io.modelcontextprotocol/clientCapabilities"
-ANSWER = {"action": "accept", "content": {"name": "Ann", "deep": [1.50, None]}}
-LINK = {"mode": "url", "url": "https://example.com/connect", "message": "log in"}
 
 
-@pytest.fixture(params=["legacy", "modern"])
-async def server(request: pytest.FixtureRequest) -> AsyncIterator[AskingServer]:
-    async with asking_server(request.param) as running:
-        yield running
-
-
-@pytest.fixture
-async def old() -> AsyncIterator[AskingServer]:
-    async with asking_server("legacy") as running:
-        yield running
-
-
-@pytest.fixture
-async def new() -> AsyncIterator[AskingServer]:
-    async with asking_server("modern") as running:
-        yield running
-
-
-def world(server: AskingServer, **spec: Any) -> list[Manifest]:
-    tools = [tool("ask"), tool("echo"), tool("wait")]
-    return [*installation("bot", team="engineering", url=server.url, tools=tools), gateway("tools", pinned("bot"), **spec)]
-
-
-async def legacy_caller(served: Served, token: str = ALICE, capabilities: Json = ABLE) -> Caller:
-    caller = served.caller(token)
-    await caller.initialize(capabilities=capabilities)
-    return caller
-
-
-async def asked(caller: Caller, number: int = 1) -> Json:
-    """Return the newest of so many questions."""
-    await eventually(lambda: len([one for one in caller.channel.said if "id" in one]) == number)
-    return [one for one in caller.channel.said if "id" in one][-1]
-
-
-async def answer(caller: Caller, question: Json, result: Any = ANSWER, **response: Any) -> Answered:
-    body = {"jsonrpc": "2.0", "id": question["id"]} | (response or {"result": result})
-    return await caller.send(json.dumps(body).encode())
-
-
-async def modern_call(caller: Caller, capabilities: Json = ABLE, name: str = "bot__ask", id_: object = 1, **more: Any) -> Answered:
-    return await caller.modern("tools/call", {"name": name, "arguments": {"b": 1, "a": [2]}} | more, id_=id_, meta={DECLARED: capabilities})
-
-
-async def test_a_legacy_client_is_asked_on_its_calls_stream_and_its_answer_reaches_the_server(serve: Serve, server: AskingServer) -> None:
-    caller = await legacy_caller(serve(world(server)))
+async def test_a_legacy_client_is_asked_on_its_calls_stream_and_its_answer_reaches_the_server(serve: Serve, asking: AskingServer) -> None:
+    caller = await legacy_caller(serve(world(asking)))
     calling = asyncio.create_task(caller.call("bot__ask"))
     question = await asked(caller)
     assert (question["method"], question["params"]) == ("elicitation/create", FORM)
     assert (await answer(caller, question)).status == 202
     answered = await asyncio.wait_for(calling, 5)
     assert list(json.loads(answered.text).values()) == [ANSWER]
-    assert len(server.calls()) == (1 if server.era == "legacy" else 2)
-    assert len({one.message["id"] for one in server.calls()}) == len(server.calls())
+    assert len(asking.calls()) == (1 if asking.era == "legacy" else 2)
+    assert len({one.message["id"] for one in asking.calls()}) == len(asking.calls())
 
 
-async def test_a_modern_client_is_asked_by_a_result_and_comes_back_with_the_answer(serve: Serve, server: AskingServer) -> None:
-    served = serve(world(server))
+async def test_a_modern_client_is_asked_by_a_result_and_comes_back_with_the_answer(serve: Serve, asking: AskingServer) -> None:
+    served = serve(world(asking))
     caller = served.caller(ALICE)
     first = await modern_call(caller)
     assert first.result["resultType"] == "input_required"
@@ -86,39 +37,39 @@ async def test_a_modern_client_is_asked_by_a_result_and_comes_back_with_the_answ
     second = await modern_call(caller, id_=2, inputResponses={key: ANSWER}, requestState=first.result["requestState"])
     assert list(json.loads(second.text).values()) == [ANSWER]
     assert second.result["resultType"] == "complete"
-    assert len(server.calls()) == (1 if server.era == "legacy" else 2)
+    assert len(asking.calls()) == (1 if asking.era == "legacy" else 2)
     assert [json.loads(line)["outcome"] for line in served.audit] == ["input_required", "ok"]
 
 
-async def test_servers_are_told_of_what_a_caller_can_be_asked_and_no_more(serve: Serve, server: AskingServer) -> None:
-    served = serve(world(server))
+async def test_servers_are_told_of_what_a_caller_can_be_asked_and_no_more(serve: Serve, asking: AskingServer) -> None:
+    served = serve(world(asking))
     await (await legacy_caller(served)).call("bot__echo")
     await modern_call(served.caller(ALICE), {"elicitation": {}, "experimental": {"x": {}}}, "bot__echo")
     await modern_call(served.caller(ALICE), {}, "bot__echo")
-    if server.era == "legacy":
-        declared = [one.message["params"]["capabilities"] for one in server.requests if one.method == "initialize"]
+    if asking.era == "legacy":
+        declared = [one.message["params"]["capabilities"] for one in asking.requests if one.method == "initialize"]
     else:
-        declared = [one.message["params"]["_meta"][DECLARED] for one in server.calls()]
+        declared = [one.message["params"]["_meta"][DECLARED] for one in asking.calls()]
     assert declared == [ABLE | {"roots": {}}, {"elicitation": {}}, {}]
 
 
 @pytest.mark.parametrize("modern", [False, True], ids=["legacy client", "modern client"])
-async def test_who_declares_nothing_is_asked_nothing(serve: Serve, server: AskingServer, modern: bool) -> None:
-    served = serve(world(server))
+async def test_who_declares_nothing_is_asked_nothing(serve: Serve, asking: AskingServer, modern: bool) -> None:
+    served = serve(world(asking))
     if modern:
         answered = await modern_call(served.caller(ALICE), {})
     else:
         answered = await asyncio.wait_for((await legacy_caller(served, capabilities={})).call("bot__ask"), 5)
-    if server.era == "legacy":
+    if asking.era == "legacy":
         assert json.loads(answered.text)["1"]["code"] == -32601
     else:
         assert answered.result["isError"]
 
 
 @pytest.mark.parametrize("modern", [False, True], ids=["legacy client", "modern client"])
-async def test_a_question_that_the_caller_did_not_declare_is_declined(serve: Serve, old: AskingServer, modern: bool) -> None:
-    old.questions = [("sampling/createMessage", {}), ("acme/unknown", {}), ("ping", {})]
-    served = serve(world(old))
+async def test_a_question_that_the_caller_did_not_declare_is_declined(serve: Serve, old_asking: AskingServer, modern: bool) -> None:
+    old_asking.questions = [("sampling/createMessage", {}), ("acme/unknown", {}), ("ping", {})]
+    served = serve(world(old_asking))
     can: Json = {"elicitation": {}}
     if modern:
         answered = await modern_call(served.caller(ALICE), can)
@@ -129,9 +80,11 @@ async def test_a_question_that_the_caller_did_not_declare_is_declined(serve: Ser
 
 
 @pytest.mark.parametrize("modern", [False, True], ids=["legacy client", "modern client"])
-async def test_a_question_on_the_stream_of_a_get_belongs_to_the_only_call_under_way(serve: Serve, old: AskingServer, modern: bool) -> None:
-    old.on_get = True
-    served = serve(world(old))
+async def test_a_question_on_the_stream_of_a_get_belongs_to_the_only_call_under_way(
+    serve: Serve, old_asking: AskingServer, modern: bool
+) -> None:
+    old_asking.on_get = True
+    served = serve(world(old_asking))
     if modern:
         caller = served.caller(ALICE)
         first = await modern_call(caller)
@@ -145,27 +98,27 @@ async def test_a_question_on_the_stream_of_a_get_belongs_to_the_only_call_under_
     assert list(json.loads(answered.text).values()) == [ANSWER]
 
 
-async def test_a_question_on_the_stream_of_a_get_that_may_be_of_several_calls_is_declined(serve: Serve, old: AskingServer) -> None:
-    old.on_get = True
-    caller = await legacy_caller(serve(world(old)))
+async def test_a_question_on_the_stream_of_a_get_that_may_be_of_several_calls_is_declined(serve: Serve, old_asking: AskingServer) -> None:
+    old_asking.on_get = True
+    caller = await legacy_caller(serve(world(old_asking)))
     waiting = asyncio.create_task(caller.request("tools/call", {"name": "bot__wait"}, id_="w"))
-    await eventually(old.calls)
+    await eventually(old_asking.calls)
     answered = await asyncio.wait_for(caller.request("tools/call", {"name": "bot__ask"}, id_="a"), 5)
     assert json.loads(answered.text)["1"]["code"] == -32601
-    old.gate.set()
+    old_asking.gate.set()
     await waiting
 
 
-async def test_a_server_without_a_stream_to_get_is_called_all_the_same(serve: Serve, old: AskingServer) -> None:
-    old.has_get = False
-    caller = await legacy_caller(serve(world(old)))
+async def test_a_server_without_a_stream_to_get_is_called_all_the_same(serve: Serve, old_asking: AskingServer) -> None:
+    old_asking.has_get = False
+    caller = await legacy_caller(serve(world(old_asking)))
     calling = asyncio.create_task(caller.call("bot__ask"))
     await answer(caller, await asked(caller))
     assert list(json.loads((await asyncio.wait_for(calling, 5)).text).values()) == [ANSWER]
 
 
-async def test_an_answer_of_another_session_is_none_and_each_is_taken_once(serve: Serve, old: AskingServer) -> None:
-    served = serve(world(old))
+async def test_an_answer_of_another_session_is_none_and_each_is_taken_once(serve: Serve, old_asking: AskingServer) -> None:
+    served = serve(world(old_asking))
     caller, stranger = await legacy_caller(served), await legacy_caller(served, BOB)
     calling = asyncio.create_task(caller.call("bot__ask"))
     question = await asked(caller)
@@ -177,82 +130,43 @@ async def test_an_answer_of_another_session_is_none_and_each_is_taken_once(serve
     assert json.loads((await asyncio.wait_for(calling, 5)).text)["1"] == ANSWER
 
 
-async def test_a_refusal_of_the_client_reaches_a_legacy_server_as_it_is(serve: Serve, old: AskingServer) -> None:
-    caller = await legacy_caller(serve(world(old)))
+async def test_a_refusal_of_the_client_reaches_a_legacy_server_as_it_is(serve: Serve, old_asking: AskingServer) -> None:
+    caller = await legacy_caller(serve(world(old_asking)))
     calling = asyncio.create_task(caller.call("bot__ask"))
     await answer(caller, await asked(caller), error={"code": -1, "message": "User rejected"})
     assert json.loads((await asyncio.wait_for(calling, 5)).text)["1"] == {"code": -1, "message": "User rejected"}
 
 
-async def test_a_legacy_client_that_leaves_is_waited_for_no_longer(serve: Serve, server: AskingServer) -> None:
-    caller = await legacy_caller(serve(world(server)))
+async def test_a_legacy_client_that_leaves_is_waited_for_no_longer(serve: Serve, asking: AskingServer) -> None:
+    caller = await legacy_caller(serve(world(asking)))
     calling = asyncio.create_task(caller.call("bot__ask"))
     await asked(caller)
     caller.channel.leave()
     answered = await asyncio.wait_for(calling, 5)
-    if server.era == "legacy":
+    if asking.era == "legacy":
         assert json.loads(answered.text)["1"]["code"] == -32601
     else:
         assert answered.result["isError"]
 
 
-async def test_a_legacy_client_is_asked_as_often_as_a_modern_server_wants_to_within_bounds(serve: Serve, new: AskingServer) -> None:
-    new.rounds = 2
-    caller = await legacy_caller(serve(world(new)))
+async def test_a_legacy_client_is_asked_as_often_as_a_modern_server_wants_to_within_bounds(serve: Serve, new_asking: AskingServer) -> None:
+    new_asking.rounds = 2
+    caller = await legacy_caller(serve(world(new_asking)))
     calling = asyncio.create_task(caller.call("bot__ask"))
     for number in (1, 2):
         await answer(caller, await asked(caller, number))
     assert list(json.loads((await asyncio.wait_for(calling, 5)).text).values()) == [ANSWER]
 
-    new.rounds = 1000
+    new_asking.rounds = 1000
     calling = asyncio.create_task(caller.call("bot__ask"))
     for number in range(3, 13):
         await answer(caller, await asked(caller, number))
     assert (await asyncio.wait_for(calling, 5)).result["isError"]
 
 
-async def test_what_is_not_answered_is_asked_again_and_questions_come_one_after_the_other(serve: Serve, old: AskingServer) -> None:
-    old.questions = [("elicitation/create", FORM), ("roots/list", {})]
-    caller = serve(world(old)).caller(ALICE)
-    first = (await modern_call(caller)).result
-    again = (await modern_call(caller, requestState=first["requestState"])).result
-    assert again["inputRequests"] == first["inputRequests"]
-    (key,) = again["inputRequests"]
-    second = (await modern_call(caller, inputResponses={key: ANSWER}, requestState=again["requestState"])).result
-    ((other, wanted),) = second["inputRequests"].items()
-    assert wanted["method"] == "roots/list"
-    last = await modern_call(caller, inputResponses={other: {"roots": []}}, requestState=second["requestState"])
-    assert json.loads(last.text) == {"1": ANSWER, "2": {"roots": []}}
-    assert len(old.calls()) == 1
-
-
-async def test_a_state_counts_for_its_caller_its_tool_and_its_arguments_and_once(serve: Serve, server: AskingServer) -> None:
-    served = serve(world(server))
-    caller, stranger = served.caller(ALICE), served.caller(BOB)
-    first = (await modern_call(caller)).result
-    state, answers = first["requestState"], dict.fromkeys(first["inputRequests"], ANSWER)
-    forged = state[:-6] + ("AAAAAA" if state[-6:] != "AAAAAA" else "BBBBBB")
-    for who, more in (
-        (stranger, {}),
-        (caller, {"arguments": {"b": 2}}),
-        (caller, {"name": "bot__echo"}),
-        (caller, {"requestState": forged}),
-        (caller, {"requestState": ""}),
-        (caller, {"requestState": {"x": 1}}),
-        (caller, {"requestState": "é" * 10}),
-        (caller, {"requestState": "A" * 100_000}),
-    ):
-        refused = await modern_call(who, **({"inputResponses": answers, "requestState": state} | more))
-        assert (refused.status, refused.error["code"]) == (400, -32602)
-    reordered = await modern_call(caller, inputResponses=answers, requestState=state, arguments={"a": [2], "b": 1})
-    assert list(json.loads(reordered.text).values()) == [ANSWER]
-    if server.era == "legacy":
-        assert "Call the tool again" in (await modern_call(caller, inputResponses=answers, requestState=state)).text
-
-
 @pytest.mark.parametrize("modern", [False, True], ids=["legacy client", "modern client"])
-async def test_peoples_time_is_not_the_servers(serve: Serve, server: AskingServer, modern: bool) -> None:
-    served = serve(world(server, limits={"callTimeout": "1s"}))
+async def test_peoples_time_is_not_the_servers(serve: Serve, asking: AskingServer, modern: bool) -> None:
+    served = serve(world(asking, limits={"callTimeout": "1s"}))
     if modern:
         caller = served.caller(ALICE)
         first = (await modern_call(caller)).result
@@ -271,35 +185,35 @@ async def test_peoples_time_is_not_the_servers(serve: Serve, server: AskingServe
     assert "in time" in waited.text
 
 
-async def test_nobody_shares_a_session_with_who_can_be_asked(serve: Serve, old: AskingServer) -> None:
-    served = serve(world(old))
+async def test_nobody_shares_a_session_with_who_can_be_asked(serve: Serve, old_asking: AskingServer) -> None:
+    served = serve(world(old_asking))
     first, second = await legacy_caller(served), await legacy_caller(served)
     for caller in (first, second):
         await caller.call("bot__echo")
     await modern_call(served.caller(ALICE), name="bot__echo")
-    sessions = [one.header("Mcp-Session-Id")[0] for one in old.calls()]
+    sessions = [one.header("Mcp-Session-Id")[0] for one in old_asking.calls()]
     assert len(set(sessions)) == 3
     assert (await first.send(verb="DELETE")).status == 204
-    await eventually(lambda: [one.header("Mcp-Session-Id") for one in old.requests if one.verb == "DELETE"] == [[sessions[0]]])
+    await eventually(lambda: [one.header("Mcp-Session-Id") for one in old_asking.requests if one.verb == "DELETE"] == [[sessions[0]]])
 
 
-async def test_a_link_that_an_older_server_wants_opened_is_asked_of_a_modern_client(serve: Serve, old: AskingServer) -> None:
-    old.error = {"code": -32042, "message": "open this", "data": {"elicitations": [LINK | {"elicitationId": "e"}]}}
-    old.questions = []
-    caller = serve(world(old)).caller(ALICE)
+async def test_a_link_that_an_older_server_wants_opened_is_asked_of_a_modern_client(serve: Serve, old_asking: AskingServer) -> None:
+    old_asking.error = {"code": -32042, "message": "open this", "data": {"elicitations": [LINK | {"elicitationId": "e"}]}}
+    old_asking.questions = []
+    caller = serve(world(old_asking)).caller(ALICE)
     first = (await modern_call(caller)).result
     assert [one["params"] for one in first["inputRequests"].values()] == [LINK]
     answers = {key: {"action": "accept"} for key in first["inputRequests"]}
     answered = await modern_call(caller, inputResponses=answers, requestState=first["requestState"])
     assert answered.text == "{}"
-    assert len(old.calls()) == 2
+    assert len(old_asking.calls()) == 2
 
 
-async def test_calls_that_wait_for_answers_end_with_the_program_and_the_server_is_told(serve: Serve, old: AskingServer) -> None:
-    served = serve(world(old))
+async def test_calls_that_wait_for_answers_end_with_the_program_and_the_server_is_told(serve: Serve, old_asking: AskingServer) -> None:
+    served = serve(world(old_asking))
     await modern_call(served.caller(ALICE))
     served.pipeline.drain()
-    last = old.calls()[-1].message["id"]
+    last = old_asking.calls()[-1].message["id"]
     await eventually(
-        lambda: [one.message["params"] for one in old.requests if one.method == "notifications/cancelled"] == [{"requestId": last}]
+        lambda: [one.message["params"] for one in old_asking.requests if one.method == "notifications/cancelled"] == [{"requestId": last}]
     )

@@ -22,7 +22,7 @@ OFFLINE = str(Path(__file__).parents[1] / "support/gateway_offline.py")
 PATH = "/v1/mcp/dev.tools"
 ABLE: Json = {"elicitation": {}}
 ANSWER = {"action": "accept", "content": {"name": "Ann"}}
-pytestmark = pytest.mark.requirement("GW-14", "GW-5")
+pytestmark = pytest.mark.requirement("GW-4", "GW-5")
 
 
 @pytest.fixture

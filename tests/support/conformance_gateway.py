@@ -72,4 +72,7 @@ def _manifests(upstream: UpstreamName, url: str) -> list[Manifest]:
     definitions = [tool.definition(name) for name, tool in TOOLS.items()]
     transport: Literal["Auto", "SSE"] = "SSE" if upstream == "sse" else "Auto"
     installed = installation(upstream, team="engineering", url=url, transport=transport, tools=definitions)
-    return [*installed, gateway(upstream, pinned(upstream, prefix=PREFIX), limits={"callTimeout": CALL_TIMEOUT})]
+    return [
+        *installed,
+        gateway(upstream, pinned(upstream, prefix=PREFIX, prompts=["*"], resources=["*"]), limits={"callTimeout": CALL_TIMEOUT}),
+    ]
