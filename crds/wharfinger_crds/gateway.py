@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from wharfinger_crds import passthrough
 from wharfinger_crds.base import Duration, HeaderName, Label, Model, Object, Quantity, Ref, ShortText, Status, map_list, validations
 from wharfinger_crds.visibility import GatewayVisibility
 
@@ -95,17 +96,10 @@ class GatewaySpec(Model):
         tuple[HeaderName, ...],
         Field(
             max_length=32,
-            json_schema_extra={"x-kubernetes-list-type": "set"}
-            | validations(
-                (
-                    "!self.exists(h, h.lowerAscii() in ['authorization', 'cookie', 'host', 'connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade']"
-                    " || h.lowerAscii().startsWith('proxy-') || h.lowerAscii().startsWith('x-forwarded-') || h.lowerAscii().startsWith('mcp-')"
-                    " || h.lowerAscii().startsWith('content-'))",
-                    "authorization, cookie, host, proxy-*, x-forwarded-*, mcp-*, content-* and hop-by-hop headers are never passed through",
-                )
-            ),
+            json_schema_extra={"x-kubernetes-list-type": "set"} | validations((passthrough.rule(), passthrough.MESSAGE)),
         ),
     ] = ()
+    """Headers of clients that reach HTTP servers, by name in any case; what a connection sets itself wins. Servers behind the stdio bridge get none."""
     limits: Limits | None = None
 
 

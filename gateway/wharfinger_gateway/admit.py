@@ -1,4 +1,4 @@
-"""Who may come in, by the headers alone: identify, then the browser's checks, then route and authorize. Pure.
+"""Who may come in, by the headers alone: identify, then the browser's checks, then route and authorize, then what of them goes on. Pure.
 
 Invariants: without a valid token nothing else is looked at, so that a caller without one learns nothing. Unknown, forbidden and
 switched-off gateways are one answer.
@@ -7,11 +7,13 @@ switched-off gateways are one answer.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
 from wharfinger_crds import names
 from wharfinger_gateway.authorize import Permit, authorize
+from wharfinger_gateway.client_headers import client_headers
 from wharfinger_gateway.identify import identify
 from wharfinger_gateway.incoming import Headers, Incoming
 from wharfinger_gateway.refusals import Reason, Refusal
@@ -37,7 +39,11 @@ def admit(incoming: Incoming, snapshot: Snapshot | None, tokens: Tokens, now: fl
     gateway_id = incoming.path.removeprefix(_PREFIX)
     if _GATEWAY_ID.fullmatch(gateway_id) is None:
         return Refusal(Reason.PATH_UNKNOWN)
-    return authorize(principal, gateway_id, snapshot)
+    permit = authorize(principal, gateway_id, snapshot)
+    if isinstance(permit, Refusal) or not permit.gateway.client_headers:
+        return permit
+    passed = client_headers(permit.gateway.client_headers, incoming.headers)
+    return passed if isinstance(passed, Refusal) else replace(permit, client_headers=passed)
 
 
 def rebinding(headers: Headers, public_origin: str, *, loopback: bool) -> Reason | None:

@@ -5,8 +5,10 @@ Invariants: permission is a value, `Permit`, without which nothing is listed or 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from wharfinger_gateway.incoming import NO_HEADERS
 from wharfinger_gateway.principal import Principal
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.snapshot import Gateway, Snapshot, Visibility
@@ -19,6 +21,8 @@ class Permit:
     principal: Principal
     gateway: Gateway
     snapshot: Snapshot
+    client_headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS, repr=False)
+    """What of his headers goes on to HTTP servers."""
 
 
 def authorize(principal: Principal, gateway_id: str, snapshot: Snapshot) -> Permit | Refusal:

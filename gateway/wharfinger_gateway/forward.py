@@ -1,6 +1,7 @@
 """One permitted call to one server: what is sent, and what its answer means.
 
-Invariants: nothing of the client's HTTP request goes upstream. What does is made here: the tool's own name, the client's params, the
+Invariants: nothing of the client's HTTP request goes upstream but the headers that the gateway lets through, and those with the call alone:
+a session is the principal's, whoever of his clients made it. What else does is made here: the tool's own name, the client's params, the
 connection's headers and those of the protocol. A call is sent once.
 """
 
@@ -15,6 +16,8 @@ import msgspec
 
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.catalog import Listed
+from wharfinger_gateway.client_headers import beside
+from wharfinger_gateway.incoming import NO_HEADERS
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.resolve import Choice
 from wharfinger_gateway.upstreams import Upstreams
@@ -54,9 +57,10 @@ async def forward(permit: Permit, choice: Choice, listed: Listed, params: Params
     """Send the call to the chosen installation and return what it says."""
     try:
         upstream, headers = upstreams.of(choice.installation, permit.principal)
-        headers = {**headers, **_param_headers(listed, params)}
+        once = {**_client_headers(permit, choice, headers), **_param_headers(listed, params)}
         method = "tools/call" if listed.resource is None else "resources/read"
-        response = await upstream.call(method, _outgoing(params, listed), headers, CallLimits(seconds=permit.gateway.call_timeout))
+        limits = CallLimits(seconds=permit.gateway.call_timeout)
+        response = await upstream.call(method, _outgoing(params, listed), headers, limits, once=once)
     except UpstreamError as error:
         _log.warning("call of %s at installation %s: %s", listed.tool.name, choice.installation.path, error.message)
         return Refusal(_reason(error), error.message if isinstance(error, EgressRefusedError) else "")
@@ -88,6 +92,12 @@ def _outgoing(params: Params, listed: Listed) -> Params:
     if meta is not None and meta.pop(_PROGRESS_TOKEN, None) is not None:
         passed["_meta"] = jsonrpc.raw_json(meta)
     return jsonrpc.renamed(passed, listed.tool.name) if listed.resource is None else read_params(passed, listed.resource)
+
+
+def _client_headers(permit: Permit, choice: Choice, managed: Mapping[str, str]) -> Mapping[str, str]:
+    if not permit.client_headers or not choice.installation.connection.client_headers:
+        return NO_HEADERS
+    return beside(managed, permit.client_headers)
 
 
 def _param_headers(listed: Listed, params: Params) -> Mapping[str, str]:

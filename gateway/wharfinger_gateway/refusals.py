@@ -35,6 +35,7 @@ class Reason(StrEnum):
     VERB_UNKNOWN = "verb_unknown"
     TOO_LARGE = "too_large"
     BODY_INCOMPLETE = "body_incomplete"
+    HEADER_UNUSABLE = "header_unusable"
     SESSION_MISSING = "session_missing"
     SESSION_UNKNOWN = "session_unknown"
     PROTOCOL = "protocol"
@@ -89,6 +90,7 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
     Reason.VERB_UNKNOWN: _Row("http", 405, -32005, "Method not allowed: use POST"),
     Reason.TOO_LARGE: _Row("http", 413, -32008, "The request is larger than this gateway allows"),
     Reason.BODY_INCOMPLETE: _Row("http", 400, -32700, "The request's body did not arrive whole"),
+    Reason.HEADER_UNUSABLE: _Row("http", 400, -32600, "A header that this gateway passes on cannot be:"),
     Reason.SESSION_MISSING: _Row("http", 400, -32000, "Bad request: Mcp-Session-Id is required; send initialize first"),
     Reason.SESSION_UNKNOWN: _Row("http", 404, -32001, "Session not found: send initialize again"),
     Reason.PROTOCOL: _Row("error", 400, -32600, "Invalid request"),
@@ -119,7 +121,7 @@ class Refusal:
 
     reason: Reason
     detail: str = ""
-    """What is added to the row's message: a link, a name that the caller sent, the environment and what its rules lack."""
+    """What is added to the row's message: a link, a name that the caller sent, a header of his, the environment and what its rules lack."""
     rejection: Rejection | None = None
     """The protocol rule that was broken, in its own words and with its own codes (PROTOCOL only)."""
     request_id: Id | None = None

@@ -110,6 +110,8 @@ class Gateway:
     call_timeout: float
     """Seconds."""
     request_bytes: int
+    client_headers: tuple[str, ...] = ()
+    """Names of the client's headers that HTTP servers get, in lower case."""
 
     @property
     def id(self) -> str:
