@@ -46,6 +46,7 @@ BUILT: Final = {
     "GW-6": "The credential is found at call time, by a written order; else an error with an install link.",
     "GW-7": "The client's token never goes upstream.",
     "GW-8": "Listed client headers reach HTTP servers, all others are dropped; what a connection sets wins; stdio gets none.",
+    "GW-12": "Limits of each caller in each replica: size, rate, concurrency, time; bounds of connections; nobody else is slowed.",
     "AUT-4": "Static bearer tokens for a user, a team, the organization: hashed, expiring, revoked by deletion.",
     "OPS-1": "Everything is a manifest; status follows kstatus, and a user's object is never written but for its status.",
     "OPS-2": "The Helm chart: a closed schema, exact rights, roles for people, admission policies, disruption budgets, monitors, rules, a dashboard.",

@@ -78,7 +78,9 @@ class Limits(Model):
     """Limits for each replica of the gateway."""
 
     requests_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Of each caller, all his tokens together. A minute's worth can be sent at once; a batch counts as what is in it."""
     concurrent_calls: int | None = Field(default=None, ge=1, le=100_000)
+    """Tool calls of each caller that are under way."""
     call_timeout: Duration = "60s"
     max_request_bytes: Quantity = "4Mi"
 

@@ -5,24 +5,27 @@ from __future__ import annotations
 import time
 
 from wharfinger_gateway import modern
-from wharfinger_gateway.call import call_tool
+from wharfinger_gateway.call import Call, call_tool
 from wharfinger_gateway.catalog import Catalogs
 from wharfinger_gateway.forward import Served
+from wharfinger_gateway.limits import Limits
 from wharfinger_gateway.receive import Question
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.reply import Answer, refused, result, served
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.upstreams import Upstreams
+from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import Request
 
 
 class Answerer:
     """Answers requests out of catalogues and upstreams."""
 
-    def __init__(self, upstreams: Upstreams, telemetry: Telemetry) -> None:
+    def __init__(self, upstreams: Upstreams, telemetry: Telemetry, limits: Limits) -> None:
         self._catalogs = Catalogs()
         self._upstreams = upstreams
         self._telemetry = telemetry
+        self._limits = limits
 
     async def answer(self, question: Question, request: Request, started: float) -> Answer:
         """Answer one request; `started` is when its HTTP request arrived, by the performance counter."""
@@ -46,7 +49,14 @@ class Answerer:
 
     async def _call(self, question: Question, request: Request, started: float) -> Answer:
         headers = question.headers if question.modern else None
-        call = await call_tool(question.permit, request.params, headers, self._catalogs, self._upstreams)
+        slot = self._limits.begin(question.permit)
+        if isinstance(slot, Refusal):
+            call = Call(question.permit, slot, jsonrpc.text_member(request.params, "name") or "")
+        else:
+            try:
+                call = await call_tool(question.permit, request.params, headers, self._catalogs, self._upstreams)
+            finally:
+                self._limits.end(slot)
         if isinstance(call.outcome, Served):
             answer = served(request.id, call.outcome.response, question.permit.gateway, is_modern=question.modern)
         else:

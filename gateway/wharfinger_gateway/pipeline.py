@@ -19,6 +19,7 @@ from wharfinger_gateway.answer import Answerer
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.current import Current
 from wharfinger_gateway.incoming import Incoming, Reply
+from wharfinger_gateway.limits import Limits
 from wharfinger_gateway.receive import Opening, receive
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.reply import NOTHING, answered, batch_answered, refused_whole, result
@@ -39,7 +40,8 @@ class Pipeline:
     ) -> None:
         self._current = current
         self._telemetry = telemetry
-        self._answerer = Answerer(upstreams, telemetry)
+        self._limits = Limits()
+        self._answerer = Answerer(upstreams, telemetry, self._limits)
         self._loopback = loopback
         self._clock = clock
 
@@ -60,6 +62,9 @@ class Pipeline:
         permit = admit(incoming, self._current.snapshot, self._current.tokens, now, loopback=self._loopback)
         if isinstance(permit, Refusal):
             return permit
+        excess = self._limits.request(permit, started)
+        if excess is not None:
+            return excess
         seal = Seal(permit.snapshot.session_key)
         if incoming.verb != "POST":
             return _end_session(incoming, permit, seal, now)
@@ -70,6 +75,9 @@ class Pipeline:
             return _begin_session(permit, question.rules.request, seal, now)
         if isinstance(question.message, Batch):
             asked = [one for one in question.message.messages if isinstance(one, Request)]
+            excess = self._limits.request(permit, started, len(asked) - 1)
+            if excess is not None:
+                return excess
             return batch_answered(await asyncio.gather(*(self._answerer.answer(question, one, started) for one in asked)))
         if isinstance(question.message, Request):
             return answered(await self._answerer.answer(question, question.message, started))

@@ -33,6 +33,8 @@ class Reason(StrEnum):
     TOKEN_OF_ANOTHER_GATEWAY = "token_of_another_gateway"  # noqa: S105 - a reason
     DOOR_CLOSED = "door_closed"
     VERB_UNKNOWN = "verb_unknown"
+    RATE_EXCEEDED = "rate_exceeded"
+    CALLS_EXCEEDED = "calls_exceeded"
     TOO_LARGE = "too_large"
     BODY_INCOMPLETE = "body_incomplete"
     HEADER_UNUSABLE = "header_unusable"
@@ -68,6 +70,8 @@ class _Row:
     """HTTP status; for `error` that of the 2026-07-28 revision, older ones say 200."""
     code: int
     message: str
+    retry_after: int | None = None
+    """Seconds after which it may be tried again, where nothing else says them."""
 
 
 _UNAUTHORIZED: Final = _Row("http", 401, -32001, "Unauthorized: send a valid token as Authorization: Bearer")
@@ -88,6 +92,8 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
     Reason.TOKEN_OF_ANOTHER_GATEWAY: _NOT_FOUND,
     Reason.DOOR_CLOSED: _NOT_FOUND,
     Reason.VERB_UNKNOWN: _Row("http", 405, -32005, "Method not allowed: use POST"),
+    Reason.RATE_EXCEEDED: _Row("http", 429, -32010, "Too many requests: this gateway lets you send", retry_after=1),
+    Reason.CALLS_EXCEEDED: _Row("http", 429, -32011, "Too many calls: this gateway carries out for you", retry_after=1),
     Reason.TOO_LARGE: _Row("http", 413, -32008, "The request is larger than this gateway allows"),
     Reason.BODY_INCOMPLETE: _Row("http", 400, -32700, "The request's body did not arrive whole"),
     Reason.HEADER_UNUSABLE: _Row("http", 400, -32600, "A header that this gateway passes on cannot be:"),
@@ -121,11 +127,13 @@ class Refusal:
 
     reason: Reason
     detail: str = ""
-    """What is added to the row's message: a link, a name that the caller sent, a header of his, the environment and what its rules lack."""
+    """What is added to the row's message: a link, a limit, a name that the caller sent, a header of his, the environment and what its rules lack."""
     rejection: Rejection | None = None
     """The protocol rule that was broken, in its own words and with its own codes (PROTOCOL only)."""
     request_id: Id | None = None
     """The request that it answers, where that could be read."""
+    wait: int = 0
+    """Seconds after which it may be tried again; 0: the row's."""
 
     @classmethod
     def of(cls, rejection: Rejection, request_id: Id | None = None) -> Refusal:
@@ -152,6 +160,11 @@ class Refusal:
         """What the caller reads."""
         base = self.rejection.message if self.rejection else _TABLE[self.reason].message
         return f"{base} {self.detail}" if self.detail else base
+
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds after which it may be tried again; None where nothing is known of that."""
+        return self.wait or _TABLE[self.reason].retry_after
 
     @property
     def data(self) -> Mapping[str, object] | None:

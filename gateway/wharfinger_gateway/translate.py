@@ -140,6 +140,8 @@ def _gateway(one: GatewayObject, grants: Mapping[str, NamespaceGrants]) -> Gatew
         call_timeout=seconds(limits.call_timeout),
         request_bytes=quantity(limits.max_request_bytes),
         client_headers=let_through(spec.header_passthrough),
+        requests_per_minute=limits.requests_per_minute,
+        concurrent_calls=limits.concurrent_calls,
     )
 
 

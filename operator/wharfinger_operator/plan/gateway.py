@@ -26,8 +26,6 @@ def _unbuilt(spec: GatewaySpec) -> Iterator[str]:
         yield "spec.authentication.oauth"
     if spec.authentication.identity_providers:
         yield "spec.authentication.identityProviders"
-    if spec.limits and (spec.limits.requests_per_minute or spec.limits.concurrent_calls):
-        yield "spec.limits.requestsPerMinute and concurrentCalls"
     if any(t.resources or t.prompts for t in spec.tools):
         yield "spec.tools[].resources and prompts"
 
