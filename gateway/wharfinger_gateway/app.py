@@ -14,6 +14,7 @@ from aiohttp import web
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.login import Login
 from wharfinger_gateway.audit import AuditLog
+from wharfinger_gateway.connection_bounds import raise_file_limit
 from wharfinger_gateway.current import Current
 from wharfinger_gateway.pipeline import Pipeline
 from wharfinger_gateway.settings import Address, Settings
@@ -62,6 +63,7 @@ async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> 
 
     Ready means: there is a snapshot, and `stop` is not set. An API server out of reach changes nothing about that.
     """
+    raise_file_limit()
     audit = AuditLog(sys.stdout.buffer)
     telemetry = Telemetry(audit.write)
     upstreams = Upstreams(HttpClient())
