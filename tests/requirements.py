@@ -50,6 +50,7 @@ BUILT: Final = {
     "AUT-4": "Static bearer tokens for a user, a team, the organization: hashed, expiring, revoked by deletion.",
     "OPS-1": "Everything is a manifest; status follows kstatus, and a user's object is never written but for its status.",
     "OPS-2": "The Helm chart: a closed schema, exact rights, roles for people, admission policies, disruption budgets, monitors, rules, a dashboard.",
+    "OPS-5": "Metrics: calls, errors, durations by gateway, server and tool, the gateway's own part; connects, sessions, connections, refusals.",
     "OPS-7": "One operator leads and another takes over; gateway replicas hold no state.",
     "OPS-9": "An upgraded operator leaves running servers alone; documents and CRDs of neighbouring versions are read; a restored backup loses no grant and no token.",
 }

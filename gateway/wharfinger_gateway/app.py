@@ -66,12 +66,15 @@ async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> 
     raise_file_limit()
     audit = AuditLog(sys.stdout.buffer)
     telemetry = Telemetry(audit.write)
-    upstreams = Upstreams(HttpClient())
+    upstreams = Upstreams(HttpClient(observe=telemetry.connected))
     pipeline = Pipeline(current, upstreams, telemetry, loopback=settings.listen.loopback)
     sweeping = asyncio.create_task(upstreams.sweep())
     probe = probe_server(lambda: current.snapshot is not None and not stop.is_set(), telemetry.registry)
     probes = await _listen("probes", probe, settings.probe_listen)
-    clients = await _listen("clients", mcp_server(pipeline.serve), settings.listen, settings.drain_seconds)
+    server = mcp_server(pipeline.serve, telemetry.client_ended)
+    telemetry.watch_clients(lambda: server.count, lambda: server.unread)
+    telemetry.watch_sessions(lambda: len(upstreams))
+    clients = await _listen("clients", server, settings.listen, settings.drain_seconds)
     try:
         yield telemetry, upstreams
     finally:

@@ -14,7 +14,9 @@ import heapq
 import resource
 import sys
 import termios
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 from aiohttp import web
@@ -37,11 +39,24 @@ class ConnectionBounds:
     """Of all answers that wait for their clients."""
 
 
+class Ended(StrEnum):
+    """Why a connection was ended."""
+
+    HEAD_LATE = "head_late"
+    UNREAD = "unread"
+    UNREAD_TOGETHER = "unread_together"
+    MADE_ROOM = "made_room"
+    TOO_MANY = "too_many"
+
+
 class BoundedServer(web.Server):
     """aiohttp's low-level server within bounds."""
 
-    def __init__(self, handler: Any, bounds: ConnectionBounds | None = None, **options: Any) -> None:
+    def __init__(
+        self, handler: Any, bounds: ConnectionBounds | None = None, ended: Callable[[Ended], None] = lambda _: None, **options: Any
+    ) -> None:
         super().__init__(handler, **options)
+        self.ended = ended
         self.bounds = bounds or ConnectionBounds()
         self._most = min(self.bounds.connections, max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
         self._open: dict[BoundedConnection, None] = {}
@@ -52,6 +67,16 @@ class BoundedServer(web.Server):
         """Return what serves one connection."""
         return BoundedConnection(self, loop=self._loop, **self._kwargs)
 
+    @property
+    def count(self) -> int:
+        """How many connections there are."""
+        return len(self._open)
+
+    @property
+    def unread(self) -> int:
+        """Bytes of answers that wait for their clients."""
+        return self._unread_bytes
+
     def opened(self, connection: BoundedConnection) -> None:
         """Take a connection in, making room for it, or close it where all others are busy."""
         self._open[connection] = None
@@ -60,7 +85,7 @@ class BoundedServer(web.Server):
         idle = [one for one in self._open if one is not connection and one.is_idle]
         for one in heapq.nsmallest(max(1, self._most // _ROOM), idle, key=lambda one: one.idle_since) or [connection]:
             self.closed(one)
-            one.abort()
+            one.abort(Ended.TOO_MANY if one is connection else Ended.MADE_ROOM)
 
     def behind(self, connection: BoundedConnection, size: int) -> None:
         """Take note of what a client has not read yet."""
@@ -70,7 +95,7 @@ class BoundedServer(web.Server):
         while self._unread_bytes > self.bounds.unread_bytes:
             most = max(self._unread, key=self._unread.__getitem__)
             self.caught_up(most)
-            most.abort()
+            most.abort(Ended.UNREAD_TOGETHER)
 
     def caught_up(self, connection: BoundedConnection) -> None:
         """Take note that a client has nothing left to read."""
@@ -103,10 +128,11 @@ class BoundedConnection(web.RequestHandler):
         """When it began to wait, on a clock of its own."""
         return self._next_keepalive_close_time
 
-    def abort(self) -> None:
+    def abort(self, why: Ended) -> None:
         """Close at once, without the answer's rest."""
         if self.transport is not None:
             self.transport.abort()
+            self._bounded.ended(why)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first request."""
@@ -133,7 +159,7 @@ class BoundedConnection(web.RequestHandler):
 
     def _head_is_due(self) -> None:
         if self._request_count == 0:
-            self.abort()
+            self.abort(Ended.HEAD_LATE)
 
     def _watch(self) -> None:
         self._stop()
@@ -146,7 +172,7 @@ class BoundedConnection(web.RequestHandler):
         if self.transport is None:
             return
         if self._unread - _unread(self.transport) < self._bounded.bounds.stalled_bytes:
-            self.abort()
+            self.abort(Ended.UNREAD)
         else:
             self._watch()
 

@@ -14,7 +14,7 @@ from aiohttp import StreamReader, web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from wharfinger_gateway.connection_bounds import BoundedServer
+from wharfinger_gateway.connection_bounds import BoundedServer, Ended
 from wharfinger_gateway.incoming import Incoming, ReadBody, Reply
 from wharfinger_gateway.refusals import Reason, Refusal
 
@@ -33,7 +33,7 @@ _SERVER: Final = {"Server": "wharfinger"}
 Serve = Callable[[Incoming], Awaitable[Reply]]
 
 
-def mcp_server(serve: Serve) -> web.Server:
+def mcp_server(serve: Serve, ended: Callable[[Ended], None] = lambda _: None) -> BoundedServer:
     """Return the server for MCP clients."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
@@ -41,7 +41,7 @@ def mcp_server(serve: Serve) -> web.Server:
         reply = await serve(Incoming(request.method, path, request.headers, _reader(request)))
         return web.Response(status=reply.status, body=reply.body, headers={**reply.headers, **_SERVER})
 
-    return BoundedServer(handle, access_log=None, auto_decompress=False, keepalive_timeout=KEEPALIVE_SECONDS, logger=_silent)
+    return BoundedServer(handle, ended=ended, access_log=None, auto_decompress=False, keepalive_timeout=KEEPALIVE_SECONDS, logger=_silent)
 
 
 def probe_server(ready: Callable[[], bool], registry: CollectorRegistry) -> web.Server:

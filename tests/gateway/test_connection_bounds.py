@@ -16,7 +16,7 @@ from eventually import eventually
 from gateway_process import gateway_process
 from gateway_upstream import UpstreamServer
 from gateway_world import ALICE, BOB, dump, gateway, installation, pinned
-from wharfinger_gateway.connection_bounds import BoundedConnection, BoundedServer, ConnectionBounds, raise_file_limit
+from wharfinger_gateway.connection_bounds import BoundedConnection, BoundedServer, ConnectionBounds, Ended, raise_file_limit
 
 OFFLINE = str(Path(__file__).parents[1] / "support/gateway_offline.py")
 LARGE = 32 * 1024 * 1024
@@ -26,8 +26,9 @@ LARGE = 32 * 1024 * 1024
 class Bounded:
     """A server in this process, and raw clients of it."""
 
-    def __init__(self, server: BoundedServer, port: int) -> None:
+    def __init__(self, server: BoundedServer, port: int, ended: list[Ended]) -> None:
         self.server = server
+        self.said = ended
         self.port = port
         self.sockets: list[socket.socket] = []
 
@@ -66,11 +67,12 @@ async def bounded(**bounds: Any) -> AsyncIterator[Bounded]:
     async def handle(request: web.BaseRequest) -> web.Response:
         return web.Response(body=b"x" * int(request.path.removeprefix("/") or 2))
 
-    server = BoundedServer(handle, ConnectionBounds(**bounds), access_log=None)
+    ended: list[Ended] = []
+    server = BoundedServer(handle, ConnectionBounds(**bounds), ended.append, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    one = Bounded(server, runner.addresses[0][1])
+    one = Bounded(server, runner.addresses[0][1], ended)
     try:
         yield one
     finally:
@@ -84,20 +86,21 @@ def get(size: int) -> bytes:
 
 
 @pytest.mark.requirement("GW-12")
-@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nX-Slow: 1\r\n"], ids=["nothing", "half-a-line", "half-a-head"])
+@pytest.mark.parametrize("sent", [b"", b"GET /", b"GET / HTTP/1.1\r\nX-Slow: "], ids=["nothing", "half-a-line", "half-a-head"])
 async def test_a_head_that_does_not_come_in_time_ends_the_connection(sent: bytes) -> None:
     async with bounded(head_seconds=0.3) as server:
         raw = await server.connect(sent)
-        drip = asyncio.create_task(dripping(raw))
+        drip = asyncio.create_task(dripping(raw, bool(sent)))
         assert await server.ended(raw)
         drip.cancel()
         await eventually(lambda: server.open == 0)
+        assert server.said == [Ended.HEAD_LATE]
 
 
-async def dripping(raw: socket.socket) -> None:
+async def dripping(raw: socket.socket, more: bool) -> None:
     """Send a byte of a head now and then."""
     with contextlib.suppress(ConnectionError):
-        while True:
+        while more:
             await asyncio.get_running_loop().sock_sendall(raw, b"a")
             await asyncio.sleep(0.05)
 
@@ -117,10 +120,11 @@ async def test_a_connection_whose_head_came_in_time_stays() -> None:
 async def test_an_answer_that_nobody_reads_ends_the_connection_and_holds_nothing() -> None:
     async with bounded(stalled_seconds=0.3) as server:
         raw = await server.connect(get(LARGE))
-        await eventually(lambda: server.server._unread_bytes > 0)
+        await eventually(lambda: server.server.unread > 0)
         assert await server.get() == b"xx"
         await eventually(lambda: server.open == 0)
-        assert (server.server._unread_bytes, len(server.server._unread)) == (0, 0)
+        assert (server.server.unread, len(server.server._unread), server.server.count) == (0, 0, 0)
+        assert server.said == [Ended.UNREAD]
         assert await server.ended(raw)
 
 
@@ -128,7 +132,7 @@ async def test_an_answer_that_nobody_reads_ends_the_connection_and_holds_nothing
 async def test_a_client_that_reads_slowly_but_reads_gets_it_all() -> None:
     async with bounded(stalled_seconds=0.2, stalled_bytes=1024) as server:
         raw = await server.connect(get(LARGE))
-        await eventually(lambda: server.server._unread_bytes > 0)
+        await eventually(lambda: server.server.unread > 0)
         received, started, loop = 0, 0.0, asyncio.get_running_loop()
         started = loop.time()
         while received < LARGE:
@@ -137,7 +141,7 @@ async def test_a_client_that_reads_slowly_but_reads_gets_it_all() -> None:
             received += len(piece)
             if loop.time() - started < 1.0:  # several times the bound
                 await asyncio.sleep(0.01)
-        await eventually(lambda: server.server._unread_bytes == 0)
+        await eventually(lambda: server.server.unread == 0)
 
 
 @pytest.mark.requirement("GW-12")
@@ -150,8 +154,9 @@ async def test_of_unread_answers_that_are_too_much_together_the_largest_goes_fir
         another = await server.connect(get(LARGE // 2))
         await eventually(lambda: server.open == 2)
         assert await server.ended(large)
+        assert server.said == [Ended.UNREAD_TOGETHER]
         assert {one.fileno() > 0 for one in (small, another)} == {True}
-        assert server.server._unread_bytes <= LARGE + LARGE // 2
+        assert server.server.unread <= LARGE + LARGE // 2
 
 
 @pytest.mark.requirement("GW-12")
@@ -163,6 +168,7 @@ async def test_too_many_connections_make_room_by_ending_those_that_are_idle_long
         assert (await asyncio.get_running_loop().sock_recv(first, 65536)).startswith(b"HTTP/1.1 200")
         assert await server.get() == b"xx"
         assert await server.ended(second)
+        assert server.said == [Ended.MADE_ROOM]
         for raw in (first, third):
             await asyncio.get_running_loop().sock_sendall(raw, get(2))
             assert (await asyncio.get_running_loop().sock_recv(raw, 65536)).startswith(b"HTTP/1.1 200")
@@ -175,6 +181,7 @@ async def test_where_all_connections_are_busy_a_new_one_is_not_taken() -> None:
         await eventually(lambda: len(server.server._unread) == 2)
         assert await server.ended(await server.connect(get(2)))
         assert server.open == 2
+        assert server.said == [Ended.TOO_MANY]
         busy[0].close()
         await eventually(lambda: server.open == 1)
         assert await server.get() == b"xx"
