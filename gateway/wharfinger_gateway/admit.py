@@ -15,10 +15,11 @@ from wharfinger_crds import names
 from wharfinger_gateway.authorize import Permit, authorize
 from wharfinger_gateway.client_headers import client_headers
 from wharfinger_gateway.identify import identify
-from wharfinger_gateway.incoming import Headers, Incoming
+from wharfinger_gateway.incoming import NO_HEADERS, Headers, Incoming
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.settings import LOOPBACK
 from wharfinger_gateway.snapshot import Snapshot, Tokens
+from wharfinger_mcp.trace_context import from_fields
 
 _PREFIX: Final = f"{names.ENDPOINT_PREFIX}/"
 _GATEWAY_ID: Final = re.compile(r"[-a-z0-9]{1,63}\.[-a-z0-9]{1,63}")
@@ -40,10 +41,16 @@ def admit(incoming: Incoming, snapshot: Snapshot | None, tokens: Tokens, now: fl
     if _GATEWAY_ID.fullmatch(gateway_id) is None:
         return Refusal(Reason.PATH_UNKNOWN)
     permit = authorize(principal, gateway_id, snapshot)
-    if isinstance(permit, Refusal) or not permit.gateway.client_headers:
-        return permit
-    passed = client_headers(permit.gateway.client_headers, incoming.headers)
-    return passed if isinstance(passed, Refusal) else replace(permit, client_headers=passed)
+    return permit if isinstance(permit, Refusal) else _with_head(permit, incoming.headers)
+
+
+def _with_head(permit: Permit, headers: Headers) -> Permit | Refusal:
+    """Return the permit with what of the head goes on."""
+    names = permit.gateway.client_headers
+    passed, trace = client_headers(names, headers) if names else NO_HEADERS, from_fields(headers)
+    if isinstance(passed, Refusal):
+        return passed
+    return replace(permit, client_headers=passed, trace=trace) if passed or trace else permit
 
 
 def rebinding(headers: Headers, public_origin: str, *, loopback: bool) -> Reason | None:

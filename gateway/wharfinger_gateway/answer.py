@@ -49,19 +49,20 @@ class Answerer:
 
     async def _call(self, question: Question, request: Request, started: float) -> Answer:
         headers = question.headers if question.modern else None
+        trace = self._telemetry.begin(question.permit, request.params, time.perf_counter() - started)
         slot = self._limits.begin(question.permit)
         if isinstance(slot, Refusal):
             call = Call(question.permit, slot, jsonrpc.text_member(request.params, "name") or "")
         else:
             try:
-                call = await call_tool(question.permit, request.params, headers, self._catalogs, self._upstreams)
+                call = await call_tool(question.permit, request.params, headers, self._catalogs, self._upstreams, trace=trace)
             finally:
                 self._limits.end(slot)
         if isinstance(call.outcome, Served):
             answer = served(request.id, call.outcome.response, question.permit.gateway, is_modern=question.modern)
         else:
             answer = self._refuse(question, request, call.outcome)
-        self._telemetry.called(call, time.perf_counter() - started)
+        self._telemetry.called(call, time.perf_counter() - started, trace)
         return answer
 
     def _refuse(self, question: Question, request: Request, refusal: Refusal) -> Answer:

@@ -17,8 +17,9 @@ from wharfinger_gateway.audit import AuditLog
 from wharfinger_gateway.connection_bounds import raise_file_limit
 from wharfinger_gateway.current import Current
 from wharfinger_gateway.pipeline import Pipeline
-from wharfinger_gateway.settings import Address, Settings
+from wharfinger_gateway.settings import Address, Settings, SettingsError
 from wharfinger_gateway.telemetry import Telemetry
+from wharfinger_gateway.trace import Passing, Tracer
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_gateway.watch import Watch
 from wharfinger_gateway.web import mcp_server, probe_server
@@ -65,7 +66,8 @@ async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> 
     """
     raise_file_limit()
     audit = AuditLog(sys.stdout.buffer)
-    telemetry = Telemetry(audit.write)
+    tracer = _tracer(settings)
+    telemetry = Telemetry(audit.write, tracer=tracer)
     upstreams = Upstreams(HttpClient(observe=telemetry.connected))
     pipeline = Pipeline(current, upstreams, telemetry, loopback=settings.listen.loopback)
     sweeping = asyncio.create_task(upstreams.sweep())
@@ -81,8 +83,19 @@ async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> 
         await clients.cleanup()
         sweeping.cancel()
         await upstreams.close()
+        await asyncio.to_thread(tracer.close)
         await probes.cleanup()
         audit.flush()
+
+
+def _tracer(settings: Settings) -> Tracer:
+    if not settings.export_traces:
+        return Passing()
+    try:
+        from wharfinger_gateway.tracing import Exporting  # noqa: PLC0415 - nobody else pays for the library
+    except ImportError as error:
+        raise SettingsError("OTEL_EXPORTER_OTLP_ENDPOINT is set, and the extra `tracing` is not installed") from error
+    return Exporting()
 
 
 async def _listen(whom: str, server: web.Server, address: Address, drain_seconds: float = 0.0) -> web.ServerRunner:

@@ -12,6 +12,7 @@ from wharfinger_gateway.incoming import NO_HEADERS
 from wharfinger_gateway.principal import Principal
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.snapshot import Gateway, Snapshot, Visibility
+from wharfinger_mcp.trace_context import TraceContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Permit:
     snapshot: Snapshot
     client_headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS, repr=False)
     """What of his headers goes on to HTTP servers."""
+    trace: TraceContext | None = None
+    """The trace that his HTTP request is part of."""
 
 
 def authorize(principal: Principal, gateway_id: str, snapshot: Snapshot) -> Permit | Refusal:

@@ -11,6 +11,7 @@ from wharfinger_gateway.forward import Served, forward, jsonrpc_value
 from wharfinger_gateway.incoming import Headers
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.resolve import Choice, resolve
+from wharfinger_gateway.trace import Trace
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import HEADER_MISMATCH, Params
@@ -32,7 +33,9 @@ class Call:
     """Time spent waiting for the server."""
 
 
-async def call_tool(permit: Permit, params: Params, headers: Headers | None, catalogs: Catalogs, upstreams: Upstreams) -> Call:
+async def call_tool(  # noqa: PLR0913 - what a call is made of
+    permit: Permit, params: Params, headers: Headers | None, catalogs: Catalogs, upstreams: Upstreams, *, trace: Trace | None = None
+) -> Call:
     """Carry out a tools/call; `headers` are the request's where they repeat arguments (2026-07-28), else None."""
     name = jsonrpc.text_member(params, "name")
     if name is None:
@@ -45,13 +48,15 @@ async def call_tool(permit: Permit, params: Params, headers: Headers | None, cat
     mismatch = _mismatch(listed, params, headers)
     if mismatch is not None:
         return Call(permit, mismatch, name, listed)
+    if trace is not None:
+        trace.step("credential")
     choice = resolve(permit, listed.assignment)
     if isinstance(choice, Refusal):
         return Call(permit, choice, name, listed)
     if choice.installation.suspended:
         return Call(permit, Refusal(Reason.INSTALLATION_SUSPENDED), name, listed, choice)
     started = time.perf_counter()
-    outcome = await forward(permit, choice, listed, params, upstreams)
+    outcome = await forward(permit, choice, listed, params, upstreams, trace=trace)
     return Call(permit, outcome, name, listed, choice, time.perf_counter() - started)
 
 

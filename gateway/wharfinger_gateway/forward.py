@@ -20,17 +20,20 @@ from wharfinger_gateway.client_headers import beside
 from wharfinger_gateway.incoming import NO_HEADERS
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.resolve import Choice
+from wharfinger_gateway.trace import Trace
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.errors import BusyError, EgressRefusedError, NotSentError, RefusedError, TimedOutError, UpstreamError
 from wharfinger_mcp.jsonrpc import Params, Response
 from wharfinger_mcp.param_header import headers_for
 from wharfinger_mcp.resource_tool import read_params, tool_result
+from wharfinger_mcp.trace_context import BAGGAGE, TRACE_PARENT, TRACE_STATE, TraceContext, carried
 from wharfinger_mcp.upstream import CallLimits
 
 _log = logging.getLogger(__name__)
 
 _NOT_PASSED_ON: Final = frozenset({"task"})
+_OF_TRACES: Final = frozenset({TRACE_PARENT, TRACE_STATE, BAGGAGE})
 _PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - a member's name
 
 
@@ -53,14 +56,17 @@ class Served:
     """The tool failed, by the server's own word."""
 
 
-async def forward(permit: Permit, choice: Choice, listed: Listed, params: Params, upstreams: Upstreams) -> Served | Refusal:
+async def forward(  # noqa: PLR0913 - what a call is made of
+    permit: Permit, choice: Choice, listed: Listed, params: Params, upstreams: Upstreams, *, trace: Trace | None = None
+) -> Served | Refusal:
     """Send the call to the chosen installation and return what it says."""
     try:
         upstream, headers = upstreams.of(choice.installation, permit.principal)
-        once = {**_client_headers(permit, choice, headers), **_param_headers(listed, params)}
+        context = None if trace is None else trace.sent()
+        once = {**_client_headers(permit, choice, headers, context), **_param_headers(listed, params)}
         method = "tools/call" if listed.resource is None else "resources/read"
         limits = CallLimits(seconds=permit.gateway.call_timeout)
-        response = await upstream.call(method, _outgoing(params, listed), headers, limits, once=once)
+        response = await upstream.call(method, _outgoing(params, listed, permit, context), headers, limits, once=once)
     except UpstreamError as error:
         _log.warning("call of %s at installation %s: %s", listed.tool.name, choice.installation.path, error.message)
         return Refusal(_reason(error), error.message if isinstance(error, EgressRefusedError) else "")
@@ -85,19 +91,22 @@ def _served(response: Response) -> Served | Refusal:
     return Served(response, is_error=bool(peek.is_error))
 
 
-def _outgoing(params: Params, listed: Listed) -> Params:
-    """Return the params for the server: its own name for the tool or resource, and without what is not passed back either."""
+def _outgoing(params: Params, listed: Listed, permit: Permit, context: TraceContext | None) -> Params:
+    """Return the params for the server: its own name for the tool or resource, the trace as it goes on, and without what is not passed back
+    either. Baggage goes on where the gateway lists it among the client's headers."""
     passed = {name: value for name, value in params.items() if name not in _NOT_PASSED_ON}
     meta = jsonrpc.members(passed["_meta"]) if "_meta" in passed else None
     if meta is not None and meta.pop(_PROGRESS_TOKEN, None) is not None:
         passed["_meta"] = jsonrpc.raw_json(meta)
+    if context is not None or (meta is not None and not _OF_TRACES.isdisjoint(meta)):
+        passed["_meta"] = jsonrpc.raw_json(carried(meta or {}, context, baggage=BAGGAGE in permit.gateway.client_headers))
     return jsonrpc.renamed(passed, listed.tool.name) if listed.resource is None else read_params(passed, listed.resource)
 
 
-def _client_headers(permit: Permit, choice: Choice, managed: Mapping[str, str]) -> Mapping[str, str]:
-    if not permit.client_headers or not choice.installation.connection.client_headers:
+def _client_headers(permit: Permit, choice: Choice, managed: Mapping[str, str], context: TraceContext | None) -> Mapping[str, str]:
+    if not choice.installation.connection.client_headers or (not permit.client_headers and context is None):
         return NO_HEADERS
-    return beside(managed, permit.client_headers)
+    return beside(managed, {**permit.client_headers, **(context.members() if context else {})})
 
 
 def _param_headers(listed: Listed, params: Params) -> Mapping[str, str]:

@@ -16,12 +16,15 @@ from typing import Any, Final
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.call import Call
 from wharfinger_gateway.connection_bounds import Ended
 from wharfinger_gateway.forward import Served
 from wharfinger_gateway.refusals import Reason
 from wharfinger_gateway.snapshot import Refused
+from wharfinger_gateway.trace import Passing, Trace, Tracer, parent_of
 from wharfinger_mcp.connect import Connect
+from wharfinger_mcp.jsonrpc import Params
 
 _OVERHEAD_BUCKETS: Final = (50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 50e-3, 0.25)
 _CALL_BUCKETS: Final = (2e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -37,7 +40,8 @@ _encode = msgspec.json.Encoder().encode
 class Telemetry:
     """The metrics of one process, and its audit log."""
 
-    def __init__(self, write: Callable[[bytes], None], clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, write: Callable[[bytes], None], clock: Callable[[], float] = time.time, tracer: Tracer | None = None) -> None:
+        self._tracer = tracer or Passing()
         self.registry = CollectorRegistry()
         self._write = write
         self._clock = clock
@@ -102,8 +106,12 @@ class Telemetry:
         """Count a refusal."""
         self._refusals.labels(reason.value).inc()
 
-    def called(self, call: Call, seconds: float) -> None:
-        """Count a call that took `seconds` in all, and write its audit record."""
+    def begin(self, permit: Permit, params: Params, seconds: float) -> Trace | None:
+        """Return the trace of a call that arrived so many seconds ago; None where there is none."""
+        return self._tracer.begin(parent_of(permit, params), seconds)
+
+    def called(self, call: Call, seconds: float, trace: Trace | None = None) -> None:
+        """Count a call that took `seconds` in all, write its audit record, and end its trace."""
         outcome = _outcome(call)
         overhead = seconds - call.upstream_seconds
         if call.listed is not None:
@@ -111,7 +119,10 @@ class Telemetry:
             tool.count(outcome)
             tool.seconds.observe(seconds)
         self._overhead.observe(overhead)
-        self._write(_encode(self._record(call, outcome, seconds, overhead)) + b"\n")
+        if trace is not None:
+            trace.end(_attributes(call, outcome), failed=outcome != "ok")
+        record = {**self._record(call, outcome, seconds, overhead), "trace": trace.id if trace else None}
+        self._write(_encode(record) + b"\n")
 
     def settings_valid(self, *, valid: bool) -> None:
         """Tell whether the present settings are in use."""
@@ -171,6 +182,18 @@ class _Tool:
         if counted is None:
             counted = self._counts[outcome] = self._calls.labels(*self._labels, outcome).inc
         counted()
+
+
+def _attributes(call: Call, outcome: str) -> dict[str, str]:
+    """Return what a span says of a call: names of the cluster's objects, and of our own tables."""
+    found = {"wharfinger.gateway": call.permit.gateway.id, "wharfinger.outcome": outcome}
+    if outcome != "ok":
+        found["error.type"] = outcome
+    if call.listed is not None:
+        found |= {"gen_ai.tool.name": call.listed.name, "wharfinger.server": _server(call)}
+    if call.choice is not None:
+        found |= {"wharfinger.installation": call.choice.installation.path, "wharfinger.chosen": call.choice.how}
+    return found
 
 
 def _outcome(call: Call) -> str:
