@@ -7,7 +7,6 @@ switched-off gateways are one answer.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -50,7 +49,7 @@ def _with_head(permit: Permit, headers: Headers) -> Permit | Refusal:
     passed, trace = client_headers(names, headers) if names else NO_HEADERS, from_fields(headers)
     if isinstance(passed, Refusal):
         return passed
-    return replace(permit, client_headers=passed, trace=trace) if passed or trace else permit
+    return Permit(permit.principal, permit.gateway, permit.snapshot, passed, trace) if passed or trace else permit
 
 
 def rebinding(headers: Headers, public_origin: str, *, loopback: bool) -> Reason | None:

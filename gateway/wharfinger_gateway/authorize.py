@@ -32,14 +32,18 @@ def authorize(principal: Principal, gateway_id: str, snapshot: Snapshot) -> Perm
     """Return the permit to use the gateway of that id, or why there is none."""
     gateway = snapshot.gateways.get(gateway_id)
     if gateway is None:
-        return Refusal(Reason.GATEWAY_UNKNOWN)
+        return _no(Reason.GATEWAY_UNKNOWN, principal)
     if not gateway.bearer_tokens:
-        return Refusal(Reason.DOOR_CLOSED)
+        return _no(Reason.DOOR_CLOSED, principal)
     if principal.gateways is not None and gateway_id not in principal.gateways:
-        return Refusal(Reason.TOKEN_OF_ANOTHER_GATEWAY)
+        return _no(Reason.TOKEN_OF_ANOTHER_GATEWAY, principal)
     if not sees(principal, gateway.visibility):
-        return Refusal(Reason.GATEWAY_HIDDEN)
+        return _no(Reason.GATEWAY_HIDDEN, principal)
     return Permit(principal, gateway, snapshot)
+
+
+def _no(reason: Reason, principal: Principal) -> Refusal:
+    return Refusal(reason, caller=principal.subject, credential=principal.credential)
 
 
 def sees(principal: Principal, visibility: Visibility) -> bool:

@@ -54,7 +54,7 @@ class Pipeline:
             outcome = Refusal(Reason.INTERNAL)
         if isinstance(outcome, Reply):
             return outcome
-        self._telemetry.refused(outcome.reason)
+        self._telemetry.refused_whole(outcome, incoming.path)
         return refused_whole(outcome)
 
     async def _serve(self, incoming: Incoming) -> Reply | Refusal:

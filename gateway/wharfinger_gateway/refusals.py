@@ -134,6 +134,10 @@ class Refusal:
     """The request that it answers, where that could be read."""
     wait: int = 0
     """Seconds after which it may be tried again; 0: the row's."""
+    caller: str = ""
+    """Whom a gateway was refused to, for the audit record; empty where nobody is known, or nothing was decided about him."""
+    credential: str = ""
+    """What he showed, in the audit record's words."""
 
     @classmethod
     def of(cls, rejection: Rejection, request_id: Id | None = None) -> Refusal:

@@ -1,4 +1,4 @@
-"""What is counted, and one audit record for each call.
+"""What is counted, and one audit record for each call, and for each gateway that was refused to somebody.
 
 Invariants: no argument, result, credential or error text of a server is in a metric or a record. Labels come from the cluster's objects
 and from our own tables, never from what a caller sends, so that nobody can make new time series; and since objects come and go, the tools that
@@ -16,11 +16,12 @@ from typing import Any, Final
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from wharfinger_crds.names import ENDPOINT_PREFIX
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.call import Call
 from wharfinger_gateway.connection_bounds import Ended
 from wharfinger_gateway.forward import Served
-from wharfinger_gateway.refusals import Reason
+from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.snapshot import Refused
 from wharfinger_gateway.trace import Passing, Trace, Tracer, parent_of
 from wharfinger_mcp.connect import Connect
@@ -106,6 +107,21 @@ class Telemetry:
         """Count a refusal."""
         self._refusals.labels(reason.value).inc()
 
+    def refused_whole(self, refusal: Refusal, path: str) -> None:
+        """Count the refusal of an HTTP request, and write an audit record where it was decided about somebody."""
+        self.refused(refusal.reason)
+        if refusal.caller:
+            asked = path.removeprefix(f"{ENDPOINT_PREFIX}/")[:_NAME_CHARS]
+            record = {
+                "audit": "refusal",
+                "time": self._now(),
+                "gateway": asked,
+                "principal": refusal.caller,
+                "credential": refusal.credential,
+                "outcome": refusal.reason.value,
+            }
+            self._write(_encode(record) + b"\n")
+
     def begin(self, permit: Permit, params: Params, seconds: float) -> Trace | None:
         """Return the trace of a call that arrived so many seconds ago; None where there is none."""
         return self._tracer.begin(parent_of(permit, params), seconds)
@@ -147,11 +163,14 @@ class Telemetry:
             self._tools[labels] = found
         return found
 
+    def _now(self) -> str:
+        return datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
+
     def _record(self, call: Call, outcome: str, seconds: float, overhead: float) -> Mapping[str, Any]:
         principal = call.permit.principal
         return {
             "audit": "call",
-            "time": datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds"),
+            "time": self._now(),
             "gateway": call.permit.gateway.id,
             "principal": principal.subject,
             "credential": principal.credential,

@@ -8,13 +8,15 @@ from prometheus_client import generate_latest
 
 from gateway_served import Serve, Served
 from gateway_upstream import UpstreamServer
-from gateway_world import ALICE, gateway, installation, pinned, tool
+from gateway_world import ALICE, DAVE, gateway, installation, pinned, text_of, token, tool
 from own_address import ADDRESS, rules
 from wharfinger_gateway import telemetry as telemetry_module
 from wharfinger_gateway.connection_bounds import Ended
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp.connect import Connect
+
+BOUND = text_of("bound")
 
 
 def metrics(served: Served | Telemetry) -> str:
@@ -101,3 +103,37 @@ async def test_connections_sessions_and_who_was_let_go_are_seen(serve: Serve) ->
     for line in ("connections 7.0", "unread_bytes 1024.0", "sessions 0.0", 'connections_ended_total{reason="unread"} 1.0'):
         assert f"wharfinger_gateway_{line}" in text
     assert [how.value for how in Connect] == [line.split('"')[1] for line in series(text, "wharfinger_gateway_upstream_connects_total")]
+
+
+@pytest.mark.requirement("OPS-6", "GW-3")
+@pytest.mark.parametrize(
+    ("text", "gateway_id", "principal", "reason"),
+    [
+        (ALICE, "dev.absent", "user okta:alice", "gateway_unknown"),
+        (DAVE, "dev.tools", "user okta:dave", "gateway_hidden"),
+        (ALICE, "dev.shut", "user okta:alice", "door_closed"),
+        (BOUND, "dev.tools", "user okta:alice", "token_of_another_gateway"),
+    ],
+)
+async def test_a_gateway_refused_to_somebody_is_in_the_audit_log(
+    serve: Serve, text: str, gateway_id: str, principal: str, reason: str
+) -> None:
+    bound = token("bound", BOUND, user="okta:alice", gateways=["dev.other"])
+    served = serve(gateway("tools", teams=["engineering"]), gateway("shut", bearer=False), bound)
+    answered = await served.caller(text, gateway_id).modern("tools/list")
+    (record,) = [json.loads(line) for line in served.audit]
+    assert {key: record[key] for key in ("audit", "gateway", "principal", "outcome")} == {
+        "audit": "refusal", "gateway": gateway_id, "principal": principal, "outcome": reason,
+    }  # fmt: skip
+    assert (record["credential"].startswith("McpToken "), text in served.audit[0].decode()) == (True, False)
+    assert reason not in answered.reply.body.decode()
+    assert "okta" not in answered.reply.body.decode()
+
+
+@pytest.mark.requirement("OPS-6")
+async def test_where_nobody_is_known_nothing_was_decided_and_nothing_is_written(serve: Serve) -> None:
+    served = serve(gateway("tools"))
+    for text in (None, text_of("nobody")):
+        assert (await served.caller(text, "dev.tools").modern("tools/list")).status == 401
+    assert (await served.caller(ALICE, "x" * 10_000).modern("tools/list")).status == 404
+    assert served.audit == []
