@@ -38,6 +38,9 @@ class Connection(Model):
     transport: Literal["Auto", "StreamableHTTP", "SSE"] = "StreamableHTTP"
     headers: tuple[ConnectionHeader, ...] = Field(default=(), repr=False)
     """Every header that the gateway adds, the credential among them."""
+    client_headers: bool = False
+    """Whether headers of clients, as far as a gateway lets them through, mean anything to the server: one behind the stdio bridge gets none.
+    An operator older than the field does not say, and then there are none."""
     egress: EgressRules | None = Field(default=None, repr=False)
     """What may be connected to for a remote server: the rules of its environment. None for a server of ours, which has a Service and needs no
     rule; a remote server without is from an operator older than the field, and then nothing may be connected to."""

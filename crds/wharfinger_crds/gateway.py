@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from wharfinger_crds import passthrough
 from wharfinger_crds.base import Duration, HeaderName, Label, Model, Object, Quantity, Ref, ShortText, Status, map_list, validations
 from wharfinger_crds.visibility import GatewayVisibility
 
@@ -79,7 +80,9 @@ class Limits(Model):
     """Limits for each replica of the gateway."""
 
     requests_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Of each caller, all his tokens together. A minute's worth can be sent at once; a batch counts as what is in it."""
     concurrent_calls: int | None = Field(default=None, ge=1, le=100_000)
+    """Tool calls of each caller that are under way."""
     call_timeout: Duration = "60s"
     max_request_bytes: Quantity = "4Mi"
 
@@ -97,17 +100,10 @@ class GatewaySpec(Model):
         tuple[HeaderName, ...],
         Field(
             max_length=32,
-            json_schema_extra={"x-kubernetes-list-type": "set"}
-            | validations(
-                (
-                    "!self.exists(h, h.lowerAscii() in ['authorization', 'cookie', 'host', 'connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade']"
-                    " || h.lowerAscii().startsWith('proxy-') || h.lowerAscii().startsWith('x-forwarded-') || h.lowerAscii().startsWith('mcp-')"
-                    " || h.lowerAscii().startsWith('content-'))",
-                    "authorization, cookie, host, proxy-*, x-forwarded-*, mcp-*, content-* and hop-by-hop headers are never passed through",
-                )
-            ),
+            json_schema_extra={"x-kubernetes-list-type": "set"} | validations((passthrough.rule(), passthrough.MESSAGE)),
         ),
     ] = ()
+    """Headers of clients that reach HTTP servers, by name in any case; what a connection sets itself wins. Servers behind the stdio bridge get none."""
     limits: Limits | None = None
 
 

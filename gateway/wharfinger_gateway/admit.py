@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 
 from wharfinger_crds import names
 from wharfinger_gateway.authorize import Permit, authorize
+from wharfinger_gateway.client_headers import client_headers
 from wharfinger_gateway.identify import identify
-from wharfinger_gateway.incoming import Headers, Incoming
+from wharfinger_gateway.incoming import NO_HEADERS, Headers, Incoming
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.settings import LOOPBACK
 from wharfinger_gateway.snapshot import Snapshot, Tokens
+from wharfinger_mcp.trace_context import from_fields
 
 _PREFIX: Final = f"{names.ENDPOINT_PREFIX}/"
 _ENDPOINT: Final = re.compile(r"([-a-z0-9]{1,63}\.[-a-z0-9]{1,63})(?:/sse(?:/messages)?)?")
@@ -36,7 +38,19 @@ def admit(incoming: Incoming, snapshot: Snapshot | None, tokens: Tokens, now: fl
     if foreign is not None:
         return Refusal(foreign)
     endpoint = _ENDPOINT.fullmatch(incoming.path.removeprefix(_PREFIX))
-    return Refusal(Reason.PATH_UNKNOWN) if endpoint is None else authorize(principal, endpoint[1], snapshot)
+    if endpoint is None:
+        return Refusal(Reason.PATH_UNKNOWN)
+    permit = authorize(principal, endpoint[1], snapshot)
+    return permit if isinstance(permit, Refusal) else _with_head(permit, incoming.headers)
+
+
+def _with_head(permit: Permit, headers: Headers) -> Permit | Refusal:
+    """Return the permit with what of the head goes on."""
+    names = permit.gateway.client_headers
+    passed, trace = client_headers(names, headers) if names else NO_HEADERS, from_fields(headers)
+    if isinstance(passed, Refusal):
+        return passed
+    return Permit(permit.principal, permit.gateway, permit.snapshot, passed, trace) if passed or trace else permit
 
 
 def rebinding(headers: Headers, public_origin: str, *, loopback: bool) -> Reason | None:

@@ -12,6 +12,7 @@ from wharfinger_gateway.call import Call, call_tool
 from wharfinger_gateway.catalog import Catalogs
 from wharfinger_gateway.feature import request_feature
 from wharfinger_gateway.forward import Servers
+from wharfinger_gateway.limits import Limits
 from wharfinger_gateway.listeners import Listener, Listeners
 from wharfinger_gateway.lists import listed
 from wharfinger_gateway.question import Question, Within
@@ -23,6 +24,7 @@ from wharfinger_gateway.selection import KINDS, members_of
 from wharfinger_gateway.server_info import capabilities
 from wharfinger_gateway.subscription import acknowledgement, announcement, ending, wanted_kinds
 from wharfinger_gateway.telemetry import Telemetry
+from wharfinger_gateway.trace import Trace
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import Request
 
@@ -41,11 +43,12 @@ _ONE_PAGE: Final = Refusal(Reason.PARAMS_INVALID, detail="the list has one page:
 class Answerer:
     """Answers requests out of catalogues and upstreams."""
 
-    def __init__(self, catalogs: Catalogs, servers: Servers, listeners: Listeners, telemetry: Telemetry) -> None:
+    def __init__(self, catalogs: Catalogs, servers: Servers, listeners: Listeners, telemetry: Telemetry, limits: Limits) -> None:
         self._catalogs = catalogs
         self._servers = servers
         self._listeners = listeners
         self._telemetry = telemetry
+        self._limits = limits
 
     async def answer(self, question: Question, request: Request, started: float) -> Answer:
         """Answer one request; `started` is when its HTTP request arrived, by the performance counter."""
@@ -87,6 +90,12 @@ class Answerer:
         calls = question.rules.state.calls if isinstance(question.rules, Within) else {}
         if request.id in calls:
             return self._refuse(question, request, Refusal(Reason.ID_IN_USE))
+        slot = self._limits.begin(question.permit)
+        if isinstance(slot, Refusal):
+            excess = Call(question.permit, slot, jsonrpc.text_member(request.params, "name") or "", method=request.method)
+            self._telemetry.called(excess, time.perf_counter() - started)
+            return self._refuse(question, request, slot)
+        trace = self._telemetry.begin(question.permit, request.params, time.perf_counter() - started)
         scope = CancelScope()
         if question.modern:
             # Its client's leaving means nothing in older revisions (2025-11-25, transports), where a message cancels.
@@ -94,9 +103,10 @@ class Answerer:
         calls[request.id] = scope.cancel
         question.channel.linger()
         try:
-            call = await scope.run(self._work(question, request))
+            call = await scope.run(self._work(question, request, trace))
         finally:
             del calls[request.id]
+            self._limits.end(slot)
         if call is None:
             call = Call(
                 question.permit, Refusal(Reason.CANCELLED), jsonrpc.text_member(request.params, "name") or "", method=request.method
@@ -107,13 +117,13 @@ class Answerer:
         else:
             is_read = request.method == "resources/read"
             answer = served(request.id, call.outcome.response, question.permit.gateway, is_modern=question.modern, cacheable=is_read)
-        self._telemetry.called(call, time.perf_counter() - started)
+        self._telemetry.called(call, time.perf_counter() - started, trace)
         return answer
 
-    def _work(self, question: Question, request: Request) -> Awaitable[Call]:
+    def _work(self, question: Question, request: Request, trace: Trace | None) -> Awaitable[Call]:
         if request.method == "tools/call":
-            return call_tool(question, request.params, self._catalogs, self._servers)
-        return request_feature(question, request, self._servers)
+            return call_tool(question, request.params, self._catalogs, self._servers, trace)
+        return request_feature(question, request, self._servers, trace)
 
     async def _listen(self, question: Question, request: Request) -> Answer:
         kinds = wanted_kinds(request.params)

@@ -14,11 +14,13 @@ from aiohttp import web
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.login import Login
 from wharfinger_gateway.audit import AuditLog
+from wharfinger_gateway.connection_bounds import raise_file_limit
 from wharfinger_gateway.current import Current
 from wharfinger_gateway.pipeline import Pipeline
 from wharfinger_gateway.replica import Place
-from wharfinger_gateway.settings import Address, Settings
+from wharfinger_gateway.settings import Address, Settings, SettingsError
 from wharfinger_gateway.telemetry import Telemetry
+from wharfinger_gateway.trace import Passing, Tracer
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_gateway.watch import Watch
 from wharfinger_gateway.web import McpServer, probe_server
@@ -63,14 +65,19 @@ async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> 
 
     Ready means: there is a snapshot, and `stop` is not set. An API server out of reach changes nothing about that.
     """
+    raise_file_limit()
     audit = AuditLog(sys.stdout.buffer)
-    telemetry = Telemetry(audit.write)
-    upstreams = Upstreams(HttpClient())
+    tracer = _tracer(settings)
+    telemetry = Telemetry(audit.write, tracer=tracer)
+    upstreams = Upstreams(HttpClient(observe=telemetry.connected))
     pipeline = Pipeline(current, upstreams, telemetry, Place(settings.listen.loopback, settings.replica_address))
     sweeping = asyncio.create_task(upstreams.sweep())
     probe = probe_server(lambda: current.snapshot is not None and not stop.is_set(), telemetry.registry)
     probes = await _listen("probes", probe, settings.probe_listen)
-    clients = await _listen("clients", McpServer(pipeline.serve), settings.listen, settings.drain_seconds)
+    server = McpServer(pipeline.serve, telemetry.client_ended)
+    telemetry.watch_clients(lambda: server.count, lambda: server.unread)
+    telemetry.watch_sessions(lambda: len(upstreams))
+    clients = await _listen("clients", server, settings.listen, settings.drain_seconds)
     try:
         yield telemetry, upstreams
     finally:
@@ -79,8 +86,19 @@ async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> 
         sweeping.cancel()
         await upstreams.close()
         await pipeline.close()
+        await asyncio.to_thread(tracer.close)
         await probes.cleanup()
         audit.flush()
+
+
+def _tracer(settings: Settings) -> Tracer:
+    if not settings.export_traces:
+        return Passing()
+    try:
+        from wharfinger_gateway.tracing import Exporting  # noqa: PLC0415 - nobody else pays for the library
+    except ImportError as error:
+        raise SettingsError("OTEL_EXPORTER_OTLP_ENDPOINT is set, and the extra `tracing` is not installed") from error
+    return Exporting()
 
 
 async def _listen(whom: str, server: web.Server, address: Address, drain_seconds: float = 0.0) -> web.ServerRunner:

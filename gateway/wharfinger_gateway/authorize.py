@@ -5,11 +5,14 @@ Invariants: permission is a value, `Permit`, without which nothing is listed or 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from wharfinger_gateway.incoming import NO_HEADERS
 from wharfinger_gateway.principal import Principal
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.snapshot import Gateway, Snapshot, Visibility
+from wharfinger_mcp.trace_context import TraceContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +22,28 @@ class Permit:
     principal: Principal
     gateway: Gateway
     snapshot: Snapshot
+    client_headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS, repr=False)
+    """What of his headers goes on to HTTP servers."""
+    trace: TraceContext | None = None
+    """The trace that his HTTP request is part of."""
 
 
 def authorize(principal: Principal, gateway_id: str, snapshot: Snapshot) -> Permit | Refusal:
     """Return the permit to use the gateway of that id, or why there is none."""
     gateway = snapshot.gateways.get(gateway_id)
     if gateway is None:
-        return Refusal(Reason.GATEWAY_UNKNOWN)
+        return _no(Reason.GATEWAY_UNKNOWN, principal)
     if not gateway.bearer_tokens:
-        return Refusal(Reason.DOOR_CLOSED)
+        return _no(Reason.DOOR_CLOSED, principal)
     if principal.gateways is not None and gateway_id not in principal.gateways:
-        return Refusal(Reason.TOKEN_OF_ANOTHER_GATEWAY)
+        return _no(Reason.TOKEN_OF_ANOTHER_GATEWAY, principal)
     if not sees(principal, gateway.visibility):
-        return Refusal(Reason.GATEWAY_HIDDEN)
+        return _no(Reason.GATEWAY_HIDDEN, principal)
     return Permit(principal, gateway, snapshot)
+
+
+def _no(reason: Reason, principal: Principal) -> Refusal:
+    return Refusal(reason, caller=principal.subject, credential=principal.credential)
 
 
 def sees(principal: Principal, visibility: Visibility) -> bool:

@@ -13,6 +13,7 @@ from wharfinger_gateway.forward import Served, Servers, Target, forward
 from wharfinger_gateway.question import Question
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.resolve import Choice, resolve
+from wharfinger_gateway.trace import Trace
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import HEADER_MISMATCH, Params
 from wharfinger_mcp.param_header import headers_for, param_mismatch
@@ -35,7 +36,7 @@ class Call:
     method: str = "tools/call"
 
 
-async def call_tool(question: Question, params: Params, catalogs: Catalogs, servers: Servers) -> Call:
+async def call_tool(question: Question, params: Params, catalogs: Catalogs, servers: Servers, trace: Trace | None = None) -> Call:
     """Carry out a tools/call."""
     permit = question.permit
     name = jsonrpc.text_member(params, "name")
@@ -49,22 +50,24 @@ async def call_tool(question: Question, params: Params, catalogs: Catalogs, serv
     mismatch = _mismatch(listed, params, question)
     if mismatch is not None:
         return Call(permit, mismatch, name, listed)
+    if trace is not None:
+        trace.step("credential")
     choice = resolve(permit, listed.assignment)
     if isinstance(choice, Refusal):
         return Call(permit, choice, name, listed)
     if choice.installation.suspended:
         return Call(permit, Refusal(Reason.INSTALLATION_SUSPENDED), name, listed, choice)
     started = time.perf_counter()
-    outcome = await forward(question, choice, target(listed, params), params, servers)
+    outcome = await forward(question, choice, target(listed, params, trace), params, servers)
     return Call(permit, outcome, name, listed, choice, time.perf_counter() - started)
 
 
-def target(listed: Listed, params: Params) -> Target:
+def target(listed: Listed, params: Params, trace: Trace | None) -> Target:
     """Return what the server is asked for: its own tool, or the resource that the tool stands for."""
     if listed.resource is not None:
-        return Target("resources/read", read_params(params, listed.resource), is_resource_of_a_tool=True)
+        return Target("resources/read", read_params(params, listed.resource), is_resource_of_a_tool=True, trace=trace)
     headers = headers_for(listed.annotated, jsonrpc_value(params.get("arguments"))) if listed.annotated else {}
-    return Target("tools/call", jsonrpc.renamed(params, listed.tool.name), headers)
+    return Target("tools/call", jsonrpc.renamed(params, listed.tool.name), headers, trace=trace)
 
 
 def jsonrpc_value(raw: msgspec.Raw | None) -> object:

@@ -59,6 +59,8 @@ class Going:
     method: str
     params: Params
     headers: Mapping[str, str] = field(repr=False)
+    once: Mapping[str, str] = field(repr=False)
+    """Header fields of this call alone."""
     relay: Relay
     seconds: float
     """How long the server may take, from its last question on."""
@@ -78,7 +80,7 @@ async def call_once(going: Going) -> Response:
         else:
             await going.upstream.answer(message.id, declined(message), going.headers)
 
-    return await going.upstream.call(going.method, going.params, going.headers, CallLimits(going.seconds), take)
+    return await going.upstream.call(going.method, going.params, going.headers, CallLimits(going.seconds), take, once=going.once)
 
 
 async def converse(going: Going) -> Response:
@@ -163,7 +165,7 @@ async def _on_the_stream(going: Going, asker: _Asker) -> Response:
 
     try:
         with going.unasked.during(take):
-            return await going.upstream.call(going.method, going.params, going.headers, going.limits, take)
+            return await going.upstream.call(going.method, going.params, going.headers, going.limits, take, once=going.once)
     finally:
         for task in asked:
             task.cancel()
@@ -172,7 +174,7 @@ async def _on_the_stream(going: Going, asker: _Asker) -> Response:
 async def _in_rounds(going: Going, asker: _Asker) -> Response:
     params = going.params
     for _ in range(ROUNDS):
-        response = await going.upstream.call(going.method, params, going.headers, going.limits, going.relay.take)
+        response = await going.upstream.call(going.method, params, going.headers, going.limits, going.relay.take, once=going.once)
         wanted = requires_input(response)
         if wanted is None:
             return response

@@ -13,26 +13,29 @@ from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.resolve import resolve
 from wharfinger_gateway.selection import PROMPTS, RESOURCES, TEMPLATES, owner_of
 from wharfinger_gateway.snapshot import Assignment
+from wharfinger_gateway.trace import Trace
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import Params, Request
 
 METHODS: Final = ("prompts/get", "resources/read", "completion/complete")
 
 
-async def request_feature(question: Question, request: Request, servers: Servers) -> Call:
+async def request_feature(question: Question, request: Request, servers: Servers, trace: Trace | None = None) -> Call:
     """Carry out a request for a prompt, a resource or a completion."""
     permit, method = question.permit, request.method
     found = await _find(question, request, servers)
     if isinstance(found, Refusal):
         return Call(permit, found, method=method)
     assignment, name, params = found
+    if trace is not None:
+        trace.step("credential")
     choice = resolve(permit, assignment)
     if isinstance(choice, Refusal):
         return Call(permit, choice, name, method=method)
     if choice.installation.suspended:
         return Call(permit, Refusal(Reason.INSTALLATION_SUSPENDED), name, choice=choice, method=method)
     started = time.perf_counter()
-    outcome = await forward(question, choice, Target(method, params), request.params, servers)
+    outcome = await forward(question, choice, Target(method, params, trace=trace), request.params, servers)
     return Call(permit, outcome, name, choice=choice, upstream_seconds=time.perf_counter() - started, method=method)
 
 

@@ -1,6 +1,7 @@
 """One permitted call to one server: what is sent, and what its answer means.
 
-Invariants: nothing of the client's HTTP request goes upstream. What does is made here: the tool's own name, the client's params, the
+Invariants: nothing of the client's HTTP request goes upstream but the headers that the gateway lets through, and those with the call alone:
+a session is the principal's, whoever of his clients made it. What else does is made here: the tool's own name, the client's params, the
 connection's headers and those of the protocol. A call is sent once.
 """
 
@@ -15,21 +16,27 @@ from typing import Final
 import msgspec
 
 from wharfinger_gateway.asking import asking, requires_input
+from wharfinger_gateway.authorize import Permit
+from wharfinger_gateway.client_headers import beside
 from wharfinger_gateway.conversation import Conversations
 from wharfinger_gateway.dialogue import Going, call_once, converse
+from wharfinger_gateway.incoming import NO_HEADERS
 from wharfinger_gateway.question import Question
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.relay import PROGRESS_TOKEN, Relay
 from wharfinger_gateway.resolve import Choice
 from wharfinger_gateway.round_trip import Round, round_trip
+from wharfinger_gateway.trace import Trace
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.errors import BusyError, EgressRefusedError, NotSentError, RefusedError, TimedOutError, UpstreamError
 from wharfinger_mcp.jsonrpc import Params, Response
 from wharfinger_mcp.resource_tool import tool_result
+from wharfinger_mcp.trace_context import BAGGAGE, TRACE_PARENT, TRACE_STATE, TraceContext, carried
 
 _log = logging.getLogger(__name__)
 
+_OF_TRACES: Final = frozenset({TRACE_PARENT, TRACE_STATE, BAGGAGE})
 _NOT_PASSED_ON: Final = frozenset({"task", "inputResponses", "requestState"})
 
 
@@ -73,6 +80,7 @@ class Target:
     """That repeat arguments."""
     is_resource_of_a_tool: bool = False
     """The answer is what a resource holds, and becomes the result of the tool that stands for it."""
+    trace: Trace | None = None
 
 
 async def forward(question: Question, choice: Choice, target: Target, params: Params, servers: Servers) -> Served | Refusal:
@@ -97,14 +105,16 @@ async def forward(question: Question, choice: Choice, target: Target, params: Pa
 async def _send(question: Question, choice: Choice, target: Target, params: Params, servers: Servers) -> Response | Refusal:
     permit, relay, asks = question.permit, Relay(question, params), asking(question)
     server = servers.upstreams.of(choice.installation, permit.principal, asks)
+    context = None if target.trace is None else target.trace.sent()
     going = Going(
         question=question,
         asking=asks,
         upstream=server.upstream,
         unasked=server.unasked,
         method=target.method,
-        params=_outgoing(target.params, relay.token),
-        headers={**server.headers, **target.headers} if target.headers else server.headers,
+        params=_outgoing(target.params, permit, relay.token, context),
+        headers=server.headers,
+        once={**_client_headers(permit, choice, server.headers, context), **target.headers},
         relay=relay,
         seconds=permit.gateway.call_timeout,
     )
@@ -131,15 +141,24 @@ def _served(response: Response) -> Served | Refusal:
     return Served(response, is_error=bool(peek.is_error))
 
 
-def _outgoing(params: Params, progress_token: int | None) -> Params:
-    """Return the params with our progress token, and without what is not passed back."""
+def _outgoing(params: Params, permit: Permit, progress_token: int | None, context: TraceContext | None) -> Params:
+    """Return the params with our progress token, the trace as it goes on, and without what is not passed back. Baggage goes on where the
+    gateway lists it among the client's headers."""
     passed = {name: value for name, value in params.items() if name not in _NOT_PASSED_ON}
     meta = jsonrpc.members(passed["_meta"]) if "_meta" in passed else None
     if meta is not None and meta.pop(PROGRESS_TOKEN, None) is not None:
         if progress_token is not None:
             meta[PROGRESS_TOKEN] = jsonrpc.raw_json(progress_token)
         passed["_meta"] = jsonrpc.raw_json(meta)
+    if context is not None or (meta is not None and not _OF_TRACES.isdisjoint(meta)):
+        passed["_meta"] = jsonrpc.raw_json(carried(meta or {}, context, baggage=BAGGAGE in permit.gateway.client_headers))
     return passed
+
+
+def _client_headers(permit: Permit, choice: Choice, managed: Mapping[str, str], context: TraceContext | None) -> Mapping[str, str]:
+    if not choice.installation.connection.client_headers or (not permit.client_headers and context is None):
+        return NO_HEADERS
+    return beside(managed, {**permit.client_headers, **(context.members() if context else {})})
 
 
 def _reason(error: UpstreamError) -> Reason:

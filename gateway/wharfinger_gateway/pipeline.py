@@ -23,6 +23,7 @@ from wharfinger_gateway.hop import Hops
 from wharfinger_gateway.http_sse import HttpSse
 from wharfinger_gateway.incoming import Incoming, Reply
 from wharfinger_gateway.legacy_sessions import LegacySessions
+from wharfinger_gateway.limits import Limits
 from wharfinger_gateway.listeners import Listeners
 from wharfinger_gateway.question import Opening, Question, Within, take
 from wharfinger_gateway.receive import SealedSessions, receive
@@ -56,12 +57,13 @@ class Pipeline:
         self._loopback = place.loopback
         self._clock = clock
         catalogs = Catalogs()
+        self._limits = Limits()
         self._replicas = HttpClient()
         self._hops = Hops(self._replicas, place.replica_address)
         self._sessions = Sessions(self._hops.own)
         self._conversations = Conversations(self._hops.own)
         self._listeners = Listeners(self._admit, lambda permit: catalogs.of(permit).offer)
-        self._answerer = Answerer(catalogs, Servers(upstreams, self._conversations), self._listeners, telemetry)
+        self._answerer = Answerer(catalogs, Servers(upstreams, self._conversations), self._listeners, telemetry, self._limits)
         replica = Replica(self._sessions, self._listeners, upstreams, self._hops, clock)
         self._legacy = LegacySessions(replica)
         self._http_sse = HttpSse(replica, self._answerer)
@@ -76,7 +78,7 @@ class Pipeline:
             outcome = Refusal(Reason.INTERNAL)
         if isinstance(outcome, Reply):
             return outcome
-        self._telemetry.refused(outcome.reason)
+        self._telemetry.refused_whole(outcome, incoming.path)
         return refused_whole(outcome)
 
     def drain(self) -> None:
@@ -96,6 +98,9 @@ class Pipeline:
         permit = self._admit(incoming)
         if isinstance(permit, Refusal):
             return permit
+        excess = self._limits.request(permit, started)
+        if excess is not None:
+            return excess
         seal = Seal(permit.snapshot.session_key)
         if not incoming.path.endswith(permit.gateway.id):
             return await self._http_sse.serve(incoming, permit, seal)
@@ -115,9 +120,12 @@ class Pipeline:
                 return Refusal(Reason.SESSION_UNKNOWN)
         return await self._answer(question, started)
 
-    async def _answer(self, question: Question, started: float) -> Reply:
+    async def _answer(self, question: Question, started: float) -> Reply | Refusal:
         if isinstance(question.message, Batch):
             asked = [one for one in question.message.messages if isinstance(one, Request)]
+            excess = self._limits.request(question.permit, started, len(asked) - 1)
+            if excess is not None:
+                return excess
             for one in question.message.messages:
                 take(question, one)
             return batch_answered(await asyncio.gather(*(self._answerer.answer(question, one, started) for one in asked)))

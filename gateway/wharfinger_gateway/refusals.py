@@ -34,8 +34,11 @@ class Reason(StrEnum):
     DOOR_CLOSED = "door_closed"
     VERB_UNKNOWN = "verb_unknown"
     STREAM_NOT_ACCEPTED = "stream_not_accepted"
+    RATE_EXCEEDED = "rate_exceeded"
+    CALLS_EXCEEDED = "calls_exceeded"
     TOO_LARGE = "too_large"
     BODY_INCOMPLETE = "body_incomplete"
+    HEADER_UNUSABLE = "header_unusable"
     SESSION_MISSING = "session_missing"
     SESSION_UNKNOWN = "session_unknown"
     PROTOCOL = "protocol"
@@ -76,6 +79,8 @@ class _Row:
     """HTTP status; for `error` that of the 2026-07-28 revision, older ones say 200."""
     code: int
     message: str
+    retry_after: int | None = None
+    """Seconds after which it may be tried again, where nothing else says them."""
 
 
 _UNAUTHORIZED: Final = _Row("http", 401, -32001, "Unauthorized: send a valid token as Authorization: Bearer")
@@ -97,8 +102,11 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
     Reason.DOOR_CLOSED: _NOT_FOUND,
     Reason.VERB_UNKNOWN: _Row("http", 405, -32005, "Method not allowed: use POST"),
     Reason.STREAM_NOT_ACCEPTED: _Row("http", 406, -32006, "Not acceptable: a GET needs Accept: text/event-stream"),
+    Reason.RATE_EXCEEDED: _Row("http", 429, -32010, "Too many requests: this gateway lets you send", retry_after=1),
+    Reason.CALLS_EXCEEDED: _Row("http", 429, -32011, "Too many calls: this gateway carries out for you", retry_after=1),
     Reason.TOO_LARGE: _Row("http", 413, -32008, "The request is larger than this gateway allows"),
     Reason.BODY_INCOMPLETE: _Row("http", 400, -32700, "The request's body did not arrive whole"),
+    Reason.HEADER_UNUSABLE: _Row("http", 400, -32600, "A header that this gateway passes on cannot be:"),
     Reason.SESSION_MISSING: _Row("http", 400, -32000, "Bad request: Mcp-Session-Id is required; send initialize first"),
     Reason.SESSION_UNKNOWN: _Row("http", 404, -32001, "Session not found: send initialize again"),
     Reason.PROTOCOL: _Row("error", 400, -32600, "Invalid request"),
@@ -124,8 +132,8 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
     Reason.QUESTION_EXPIRED: _Row("result", 200, 0, "The tool's server waits for this answer no longer. Call the tool again."),
     Reason.CANCELLED: _Row("result", 200, 0, "The call was cancelled. It may have been carried out."),
     Reason.ID_IN_USE: _Row("error", 400, -32600, "Invalid request: a request with this id is under way in the session"),
-    Reason.SESSION_BUSY: _Row("http", 429, -32011, "Too many requests are under way in the session"),
-    Reason.STREAMS_EXHAUSTED: _Row("http", 503, -32010, "Too many streams are open: try again later"),
+    Reason.SESSION_BUSY: _Row("http", 429, -32012, "Too many requests are under way in the session", retry_after=1),
+    Reason.STREAMS_EXHAUSTED: _Row("http", 503, -32013, "Too many streams are open: try again later", retry_after=30),
     Reason.NOT_READY: _Row("http", 503, -32009, "The gateway is starting"),
     Reason.INTERNAL: _Row("http", 500, -32603, "Internal error"),
 }  # fmt: skip
@@ -137,11 +145,17 @@ class Refusal:
 
     reason: Reason
     detail: str = ""
-    """What is added to the row's message: a link, a name that the caller sent, the environment and what its rules lack."""
+    """What is added to the row's message: a link, a limit, a name that the caller sent, a header of his, the environment and what its rules lack."""
     rejection: Rejection | None = None
     """The protocol rule that was broken, in its own words and with its own codes (PROTOCOL only)."""
     request_id: Id | None = None
     """The request that it answers, where that could be read."""
+    wait: int = 0
+    """Seconds after which it may be tried again; 0: the row's."""
+    caller: str = ""
+    """Whom a gateway was refused to, for the audit record; empty where nobody is known, or nothing was decided about him."""
+    credential: str = ""
+    """What he showed, in the audit record's words."""
 
     @classmethod
     def of(cls, rejection: Rejection, request_id: Id | None = None) -> Refusal:
@@ -168,6 +182,11 @@ class Refusal:
         """What the caller reads."""
         base = self.rejection.message if self.rejection else _TABLE[self.reason].message
         return f"{base} {self.detail}" if self.detail else base
+
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds after which it may be tried again; None where nothing is known of that."""
+        return self.wait or _TABLE[self.reason].retry_after
 
     @property
     def data(self) -> Mapping[str, object] | None:

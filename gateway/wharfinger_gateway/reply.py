@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +33,7 @@ class Answer:
     body: bytes
     """Empty where the request was cancelled."""
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
 
 
 def result(request_id: Id, value: Mapping[str, Any] | msgspec.Raw) -> Answer:
@@ -57,7 +58,7 @@ def refused(request_id: Id, refusal: Refusal, gateway: Gateway, *, is_modern: bo
         text = {"content": [{"type": "text", "text": refusal.message}], "isError": True}
         return result(request_id, modern.completed(gateway, jsonrpc.raw_json(text)) if is_modern else text)
     status = refusal.status if is_modern or refusal.form == "http" else 200
-    return Answer(jsonrpc.error_bytes(request_id, refusal.code, refusal.message, refusal.data), status)
+    return Answer(jsonrpc.error_bytes(request_id, refusal.code, refusal.message, refusal.data), status, _retry(refusal))
 
 
 def refused_whole(refusal: Refusal) -> Reply:
@@ -68,12 +69,17 @@ def refused_whole(refusal: Refusal) -> Reply:
         headers["WWW-Authenticate"] = "Bearer" if refusal.reason is Reason.TOKEN_MISSING else 'Bearer error="invalid_token"'
     if refusal.status == 405:
         headers["Allow"] = ALLOWED_VERBS
+    headers |= _retry(refusal)
     return Reply(refusal.status, jsonrpc.error_bytes(refusal.request_id, refusal.code, refusal.message, refusal.data), headers)
+
+
+def _retry(refusal: Refusal) -> Mapping[str, str]:
+    return NO_HEADERS if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
 
 
 def answered(answer: Answer, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
     """Return the reply to one request."""
-    return Reply(answer.status, answer.body, {**JSON_HEADERS, **headers}) if answer.body else UNANSWERED
+    return Reply(answer.status, answer.body, {**JSON_HEADERS, **answer.headers, **headers}) if answer.body else UNANSWERED
 
 
 def batch_answered(answers: Sequence[Answer]) -> Reply:

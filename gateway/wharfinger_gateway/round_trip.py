@@ -90,7 +90,7 @@ async def round_trip(one: Round, conversations: Conversations) -> Response | Ref
     if session.era is Era.LEGACY:
         return await _go_on(one, Conversation(going), conversations)
     params = going.params if state is None else with_answers(going.params, read_answers(one.sent), state.state)
-    response = await going.upstream.call(going.method, params, going.headers, CallLimits(going.seconds), going.relay.take)
+    response = await going.upstream.call(going.method, params, going.headers, CallLimits(going.seconds), going.relay.take, once=going.once)
     wanted = requires_input(response)
     if wanted is None:
         return response

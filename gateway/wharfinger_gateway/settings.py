@@ -45,6 +45,8 @@ class Settings:
     """WHARFINGER_DRAIN_SECONDS: how long calls may go on after SIGTERM (default: 30)."""
     log_level: str
     """WHARFINGER_LOG_LEVEL: DEBUG, INFO, WARNING or ERROR (default: INFO)."""
+    export_traces: bool
+    """OTEL_EXPORTER_OTLP_ENDPOINT: URL of what takes spans of calls by OTLP over HTTP; OpenTelemetry's other variables count as well (default: nobody does)."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -65,7 +67,19 @@ class Settings:
             replica_address=_authority("WHARFINGER_REPLICA_ADDRESS", environ.get("WHARFINGER_REPLICA_ADDRESS", "")),
             drain_seconds=int(seconds),
             log_level=level,
+            export_traces=_exports_traces(environ),
         )
+
+
+def _exports_traces(environ: Mapping[str, str]) -> bool:
+    """Tell whether the standard variables ask for traces (OpenTelemetry, "SDK Environment Variables")."""
+    asked = any(environ.get(f"OTEL_EXPORTER_OTLP{part}_ENDPOINT") for part in ("", "_TRACES"))
+    if not asked or environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get("OTEL_TRACES_EXPORTER") == "none":
+        return False
+    protocol = environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
+    if protocol != "http/protobuf":
+        raise SettingsError(f"OTEL_EXPORTER_OTLP_PROTOCOL={protocol!r}: only http/protobuf is spoken, which collectors take at port 4318")
+    return True
 
 
 def _address(name: str, text: str) -> Address:
@@ -85,5 +99,5 @@ def _authority(name: str, text: str) -> str:
 
 def description() -> str:
     """Return what `--help` says about the variables: the texts above."""
-    documented = re.findall(r'"""(WHARFINGER_[A-Z_]+): (.+?)\."""', inspect.getsource(Settings))
+    documented = re.findall(r'"""((?:WHARFINGER|OTEL)_[A-Z_]+): (.+?)\."""', inspect.getsource(Settings))
     return "\n".join(["environment variables:", *(f"  {name}\n      {meaning}" for name, meaning in documented)])

@@ -110,6 +110,11 @@ class Gateway:
     call_timeout: float
     """Seconds."""
     request_bytes: int
+    client_headers: tuple[str, ...] = ()
+    """Names of the client's headers that HTTP servers get, in lower case."""
+    requests_per_minute: int | None = None
+    """Of each caller, in each replica, as the next."""
+    concurrent_calls: int | None = None
 
     @property
     def id(self) -> str:

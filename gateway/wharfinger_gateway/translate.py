@@ -23,6 +23,7 @@ from wharfinger_crds.installation import Installation as InstallationObject
 from wharfinger_crds.registry_entry import RegistryEntry as EntryObject
 from wharfinger_crds.settings import Settings
 from wharfinger_crds.token import Token as TokenObject
+from wharfinger_gateway.client_headers import let_through
 from wharfinger_gateway.read import Namespace, RootKey, StoredConnection, ToolList
 from wharfinger_gateway.session import session_key
 from wharfinger_gateway.snapshot import (
@@ -138,6 +139,9 @@ def _gateway(one: GatewayObject, grants: Mapping[str, NamespaceGrants]) -> Gatew
         assignments=tuple(_assignment(namespace, assigned) for assigned in spec.tools),
         call_timeout=seconds(limits.call_timeout),
         request_bytes=quantity(limits.max_request_bytes),
+        client_headers=let_through(spec.header_passthrough),
+        requests_per_minute=limits.requests_per_minute,
+        concurrent_calls=limits.concurrent_calls,
     )
 
 

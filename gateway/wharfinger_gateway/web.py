@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import StreamReader, web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from wharfinger_gateway.channel import HttpChannel, Leaving
+from wharfinger_gateway.connection_bounds import BoundedServer, Ended
 from wharfinger_gateway.incoming import Incoming, ReadBody, Reply
 from wharfinger_gateway.refusals import Reason, Refusal
 
@@ -30,11 +31,12 @@ _silent.disabled = True
 Serve = Callable[[Incoming], Awaitable[Reply]]
 
 
-class McpServer(web.Server):
+class McpServer(BoundedServer):
     """The server for MCP clients: it tells who leaves before the reply."""
 
-    def __init__(self, serve: Serve) -> None:
-        super().__init__(self._handle, access_log=None, auto_decompress=False, keepalive_timeout=KEEPALIVE_SECONDS, logger=_silent)
+    def __init__(self, serve: Serve, ended: Callable[[Ended], None] = lambda _: None) -> None:
+        options: dict[str, Any] = {"access_log": None, "auto_decompress": False, "keepalive_timeout": KEEPALIVE_SECONDS, "logger": _silent}
+        super().__init__(self._handle, ended=ended, **options)
         self._serve = serve
         self._leaving: Leaving = {}
 

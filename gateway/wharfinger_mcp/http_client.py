@@ -20,8 +20,9 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
+from wharfinger_mcp.connect import Connect, failed
 from wharfinger_mcp.endpoint import Address, AddressGuard, Endpoint, Origin
-from wharfinger_mcp.errors import BusyError, EgressRefusedError, MisconfiguredError, UnreachableError
+from wharfinger_mcp.errors import BusyError, EgressRefusedError, MisconfiguredError, NotSentError, UnreachableError
 from wharfinger_mcp.http_connection import Connection, Head
 
 MAX_ADDRESSES: Final = 8
@@ -75,7 +76,10 @@ class Answer:
 class HttpClient:
     """Sends requests over pooled connections. Belongs to one event loop."""
 
-    def __init__(self, limits: PoolLimits | None = None, resolve: Resolve | None = None) -> None:
+    def __init__(
+        self, limits: PoolLimits | None = None, resolve: Resolve | None = None, observe: Callable[[Connect], None] = lambda _: None
+    ) -> None:
+        self._observe = observe
         self._limits = limits or PoolLimits()
         self._resolve = resolve or resolved
         self._in_force: frozenset[AddressGuard] | None = None
@@ -93,7 +97,16 @@ class HttpClient:
         `deadline` is loop time for the whole answer, `limit` the most bytes of its body. Raises NotSentError where nothing
         was sent, TimedOutError, InterruptedCallError, NotMcpError and ProtocolError afterwards.
         """
-        connection = self._reusable(endpoint.origin) or await self._connect(endpoint.origin, deadline)
+        connection = self._reusable(endpoint.origin)
+        if connection is None:
+            try:
+                connection = await self._connect(endpoint.origin, deadline)
+            except NotSentError as error:
+                self._observe(failed(error))
+                raise
+            self._observe(Connect.NEW)
+        else:
+            self._observe(Connect.REUSED)
         connection.start(head, body, deadline=deadline, limit=limit)
         try:
             return Answer(connection, await connection.head())

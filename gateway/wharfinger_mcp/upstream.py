@@ -15,6 +15,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from wharfinger_mcp import envelope, jsonrpc
@@ -31,6 +32,7 @@ _CONTRADICTIONS: Final = (400, 404, 405)
 """HTTP errors which, without a JSON-RPC message, a server of the era we know does not send: it may have been replaced."""
 _CLOSE_SECONDS: Final = 2.0
 _CLOSE_BYTES: Final = 64 * 1024
+NO_FIELDS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class _Call(NamedTuple):
     method: str
     params: Params
     headers: Mapping[str, str]
+    once: Mapping[str, str]
     bounds: Bounds
     on_message: OnMessage | None
 
@@ -72,20 +75,22 @@ class Upstream:
         """Return what the server is, making the session if there is none; raises UpstreamError."""
         return (await self._open(headers, _bounds(limits))).server
 
-    async def call(
+    async def call(  # noqa: PLR0913 - what makes one call
         self,
         method: str,
         params: Params,
         headers: Mapping[str, str],
         limits: CallLimits | None = None,
         on_message: OnMessage | None = None,
+        *,
+        once: Mapping[str, str] = NO_FIELDS,
     ) -> Response:
         """Return the server's response to a request, a JSON-RPC error among them; its id is ours, not the caller's.
 
-        `headers` holds the credential, what the gateway passes through and `Mcp-Param-…`. Raises UpstreamError where there is
-        no response; NotSentError then means that the server has not seen the call.
+        `headers` holds the credential; `once` what belongs to this call alone, `Mcp-Param-…` for instance, which the making of a session
+        does not see. Raises UpstreamError where there is no response; NotSentError then means that the server has not seen the call.
         """
-        one = _Call(method, params, headers, _bounds(limits), on_message)
+        one = _Call(method, params, headers, once, _bounds(limits), on_message)
         self._users += 1
         try:
             return await self._call(one)
@@ -155,7 +160,8 @@ class Upstream:
             params = envelope.legacy_params(one.params)
             own = envelope.legacy_headers(server.protocol_version, server.session_id)
         request_id = next(self._ids)
-        outgoing = Outgoing(jsonrpc.request_bytes(request_id, one.method, params), request_id, own, one.headers)
+        headers = {**one.headers, **one.once} if one.once else one.headers
+        outgoing = Outgoing(jsonrpc.request_bytes(request_id, one.method, params), request_id, own, headers)
         try:
             return await session.transport.post(outgoing, one.bounds, one.on_message)
         except (asyncio.CancelledError, TimedOutError):

@@ -92,7 +92,14 @@ def settling(row: int) -> float:
 class Discoverer:
     """Keeps asking."""
 
-    def __init__(self, ask: Ask, on_result: Callable[[str, str], None], listeners: Listeners | None = None) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        on_result: Callable[[str, str], None],
+        listeners: Listeners | None = None,
+        observe: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._observe = observe
         self._ask_server = ask
         self._listeners = listeners
         self._on_result = on_result
@@ -157,6 +164,7 @@ class Discoverer:
         while True:
             question = conversation.question
             result = await self._once(question, key, conversation)
+            self._observe(result.reason)
             failures = failures + 1 if result.definitions is None else 0
             if (failures == 0 or failures >= QUIET_FAILURES) and result != conversation.result:
                 conversation.result = result

@@ -69,7 +69,7 @@ class Operator:
         self._seen = ClusterCopies(cluster, self._kinds.state, self._cluster_changed)
         self._observer = Observer(self._own, self._copies, self._seen, settings, b"")
         self._asker = ServerAsker(version("wharfinger"))
-        self._discoverer = Discoverer(self._asker.ask, self._look_again, Listeners(self._asker.listen))
+        self._discoverer = Discoverer(self._asker.ask, self._look_again, Listeners(self._asker.listen), self._telemetry.discovered)
         self._recorder = EventRecorder(cluster, f"{names.GROUP}/operator", configuration.identity)
         self._bridges = BridgeAsker(cluster, self._look_again)
         self._registries = ImageRegistries()

@@ -30,6 +30,9 @@ class Telemetry:
         )
         self._reconciled = Histogram("wharfinger_reconcile_seconds", "Time for one object", ("kind",), registry=self.registry)
         self._failed = Counter("wharfinger_reconcile_errors", "Attempts that failed and are repeated", ("kind",), registry=self.registry)
+        self._discoveries = Counter(
+            "wharfinger_discoveries", "Answers to what servers were asked, by reason", ("reason",), registry=self.registry
+        )
         self._depth = Gauge("wharfinger_queue_length", "Objects that wait", registry=self.registry)
         self._oldest = Gauge("wharfinger_queue_age_seconds", "Time since the oldest object that waits was added", registry=self.registry)
         self._staleness = Gauge(
@@ -55,6 +58,10 @@ class Telemetry:
     def settings_valid(self, *, valid: bool) -> None:
         """Say whether the newest platform settings could be read."""
         self._settings.set(1 if valid else 0)
+
+    def discovered(self, reason: str) -> None:
+        """Count how asking a server for what it offers ended; `reason` is a condition's."""
+        self._discoveries.labels(reason).inc()
 
     @contextmanager
     def reconciliation(self, kind: str) -> Iterator[None]:

@@ -18,7 +18,12 @@ FREE = {"global", "resources", "requests", "limits", "affinity", "items", "addit
 TENANTS: dict[str, Any] = {"namespaces": {"tenants": [{"name": "team-a", "create": True, "teams": ["a"]}]}}
 FULL: dict[str, Any] = {
     **TENANTS,
-    "monitoring": {"podMonitor": {"enabled": True, "labels": {"release": "x"}}, "rules": {"enabled": True}, "dashboard": {"enabled": True}},
+    "monitoring": {
+        "podMonitor": {"enabled": True, "labels": {"release": "x"}},
+        "rules": {"enabled": True},
+        "dashboard": {"enabled": True},
+        "traces": {"endpoint": "http://collector.observability.svc:4318", "env": [{"name": "OTEL_TRACES_SAMPLER", "value": "always_on"}]},
+    },
     "networkPolicy": {"enabled": True, "gatewayFrom": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]},
     "tolerations": [{"operator": "Exists"}],
     "nodeSelector": {"a": "b"},
@@ -55,6 +60,8 @@ def test_helm_has_nothing_to_complain_about(helm: Path) -> None:
         ({"admission": {"enabled": "yes"}}, "/admission/enabled"),
         ({"monitoring": {"serviceMonitor": {}}}, "additional properties 'serviceMonitor' not allowed"),
         ({"monitoring": {"podMonitor": {"interval": "often"}}}, "/monitoring/podMonitor/interval"),
+        ({"monitoring": {"traces": {"endpoint": "collector:4318"}}}, "/monitoring/traces/endpoint"),
+        ({"monitoring": {"traces": {"env": [{"name": "WHARFINGER_LISTEN", "value": "x"}]}}}, "/monitoring/traces/env/0/name"),
         ({"topologySpreadConstraints": [{"maxSkew": 1}]}, "/topologySpreadConstraints/0"),
         ({"podAnnotations": {"a": 1}}, "/podAnnotations/a"),
         ({"dns": {"platform": "Azure"}}, "/dns/platform"),
@@ -103,6 +110,22 @@ def test_what_needs_crds_of_others_is_off_unless_asked_for(helm: Path) -> None:
         return {m["kind"] for m in render(helm, values)}
 
     assert kinds(FULL) - kinds(TENANTS) == {"PodMonitor", "PrometheusRule"}
+
+
+@pytest.mark.requirement("OPS-6")
+def test_the_gateway_is_told_of_a_collector_where_one_is_named(helm: Path) -> None:
+    def variables(values: dict[str, Any]) -> dict[str, Any]:
+        (deployment,) = [one for one in of_kind(render(helm, values), "Deployment") if one["metadata"]["name"] == "wharfinger-gateway"]
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        return {one["name"]: one.get("value") for one in container["env"] if one["name"].startswith("OTEL_")}
+
+    assert variables({}) == {}
+    assert variables({"monitoring": {"traces": {"env": [{"name": "OTEL_TRACES_SAMPLER", "value": "always_on"}]}}}) == {}
+    assert variables(FULL) == {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.observability.svc:4318",
+        "OTEL_RESOURCE_ATTRIBUTES": "k8s.namespace.name=$(WHARFINGER_NAMESPACE),k8s.pod.name=$(WHARFINGER_POD)",
+        "OTEL_TRACES_SAMPLER": "always_on",
+    }
 
 
 @pytest.mark.requirement("OPS-2")

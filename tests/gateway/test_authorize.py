@@ -41,7 +41,7 @@ def test_a_gateway_is_used_by_those_whom_its_visibility_names(caller: Principal,
 def test_a_token_for_some_gateways_opens_no_other() -> None:
     bound = Principal("user", "okta:alice", frozenset({"engineering"}), "", frozenset({"dev.team"}))
     assert isinstance(authorize(bound, "dev.team", SNAPSHOT), Permit)
-    assert authorize(bound, "dev.org", SNAPSHOT) == Refusal(Reason.TOKEN_OF_ANOTHER_GATEWAY)
+    assert authorize(bound, "dev.org", SNAPSHOT) == Refusal(Reason.TOKEN_OF_ANOTHER_GATEWAY, caller="user okta:alice")
 
 
 @pytest.mark.requirement("GW-3")

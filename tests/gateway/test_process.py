@@ -117,6 +117,9 @@ async def test_each_call_leaves_one_audit_record_without_arguments_and_counts(ru
     assert 'wharfinger_gateway_calls_total{gateway="dev.tools",outcome="ok",server="github",tool="echo"} 1.0' in metrics
     assert 'wharfinger_gateway_refusals_total{reason="tool_unknown"} 1.0' in metrics
     assert 'wharfinger_gateway_overhead_seconds_bucket{le="5e-05"}' in metrics
+    assert "wharfinger_gateway_connections 1.0" in metrics
+    assert "wharfinger_gateway_sessions 1.0" in metrics
+    assert 'wharfinger_gateway_upstream_connects_total{outcome="new"} 1.0' in metrics
     everything = metrics + "".join(running.out) + "".join(running.err)
     for planted in ("planted-argument", SECRET, ALICE):
         assert planted not in everything

@@ -11,7 +11,7 @@ from wharfinger_gateway.settings import Address, Settings, SettingsError
 def test_every_variable_has_a_usable_default() -> None:
     assert Settings.from_environment({}) == Settings(
         system_namespace="", listen=Address("0.0.0.0", 8080), probe_listen=Address("0.0.0.0", 8081), replica_address="",  # noqa: S104
-        drain_seconds=30, log_level="INFO"
+        drain_seconds=30, log_level="INFO", export_traces=False
     )  # fmt: skip
 
 
@@ -37,10 +37,31 @@ def test_an_unusable_value_is_refused_by_the_variables_name(name: str, value: st
         Settings.from_environment({name: value})
 
 
+@pytest.mark.parametrize(
+    ("variables", "exports"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318/v1/traces"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_SDK_DISABLED": "TRUE"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "none"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, True),
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, False),
+    ],
+)
+def test_traces_are_exported_where_the_standard_variables_ask_for_it(variables: dict[str, str], exports: bool) -> None:
+    assert Settings.from_environment(variables).export_traces is exports
+
+
+def test_a_protocol_that_is_not_spoken_is_refused_with_the_one_that_is() -> None:
+    with pytest.raises(SettingsError, match=r"OTEL_EXPORTER_OTLP_PROTOCOL='grpc': only http/protobuf"):
+        Settings.from_environment({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"})
+
+
 async def test_help_names_every_variable() -> None:
     async with gateway_process(["-m", "wharfinger_gateway", "--help"]) as running:
         assert await running.ended() == 0
-    named = {line.strip() for line in running.out if line.strip().startswith("WHARFINGER_")}
+    named = {line.strip() for line in running.out if line.strip().startswith(("WHARFINGER_", "OTEL_"))}
     assert len(named) == len(dataclasses.fields(Settings))
 
 

@@ -7,6 +7,7 @@ import pytest
 from manifest_world import NOW, SETTINGS
 from pinned_server import PinnedServer, Tools, tool
 from wharfinger_crds import conditions as c
+from wharfinger_crds.base import Condition
 from wharfinger_crds.gateway import Gateway
 from wharfinger_crds.grants import NamespaceGrants
 from wharfinger_operator.plan.gateway import gateway_status
@@ -51,3 +52,19 @@ def test_a_gateway_says_why_it_lacks_a_tool(lists: list[Tools], include: list[st
     assert found == count
     assert words in message
     assert bool(words) == bool(message)
+
+
+def accepted(**spec: Any) -> Condition:
+    """Return the condition Accepted of a gateway."""
+    base = {"title": "X", "visibility": {"scope": "Org"}, "authentication": {"bearerTokens": {"enabled": True}}}
+    gateway = Gateway.parse({"metadata": {"name": "g", "namespace": "team-a", "generation": 1}, "spec": base | spec})
+    found = gateway_status(GatewayWorld(gateway, SETTINGS, NamespaceGrants(organization=True), (), {}, {}), NOW).condition(c.ACCEPTED)
+    assert found is not None
+    return found
+
+
+@pytest.mark.requirement("GW-8")
+def test_headers_to_pass_through_are_accepted_and_a_forbidden_one_that_an_older_rule_let_in_is_named() -> None:
+    assert accepted(headerPassthrough=["X-Correlation-Id"], limits={"requestsPerMinute": 1, "concurrentCalls": 1}).status == "True"
+    refused = accepted(headerPassthrough=["x-fine", "Forwarded", "COOKIE"])
+    assert (refused.reason, refused.message.startswith("spec.headerPassthrough: COOKIE, Forwarded: ")) == (c.INVALID, True)

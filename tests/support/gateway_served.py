@@ -39,6 +39,6 @@ def start(*parts: Manifest | Iterable[Manifest], loopback: bool = False) -> Serv
     current = current_of(*parts)
     audit: list[bytes] = []
     telemetry = Telemetry(audit.append)
-    upstreams = Upstreams(HttpClient())
+    upstreams = Upstreams(HttpClient(observe=telemetry.connected))
     pipeline = Pipeline(current, upstreams, telemetry, Place(loopback), clock=lambda: NOW)
     return Served(current, pipeline, upstreams, telemetry, audit)

@@ -124,6 +124,7 @@ def installation(
     egress: EgressRules | None = OPEN,
     tools: Sequence[Manifest] | None = DEFAULT_TOOLS,
     suspend: bool = False,
+    client_headers: bool = True,
     secret_uid: str | None = None,
 ) -> list[Manifest]:
     """Return an installation, its connection Secret and its tools ConfigMap; later ones are newer."""
@@ -139,7 +140,7 @@ def installation(
         namespace=namespace, name=name, uid=secret_uid or uid, entry=entry, environment=in_environment, url=url, egress=egress,
         transport=transport,
         headers=({"name": "Authorization", "value": f"Bearer {SECRET}"}, {"name": "x-site", "value": name}),
-        tools_hash=definitions_hash(text) if text is not None else None,
+        tools_hash=definitions_hash(text) if text is not None else None, client_headers=client_headers,
     )  # fmt: skip
     stored = secret(names.connection_name(namespace, name), names.CONNECTION_KEY, connection.text().encode(), part="connection")
     return [made, stored] + ([tools_config_map(text)] if text is not None else [])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wharfinger_crds import conditions as c
-from wharfinger_crds import names
+from wharfinger_crds import names, passthrough
 from wharfinger_crds.gateway import GatewaySpec, GatewayStatus, ToolAssignment, UnresolvedTool
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.tool_selection import missing_tools, selected_tools
@@ -26,10 +26,6 @@ def _unbuilt(spec: GatewaySpec) -> Iterator[str]:
         yield "spec.authentication.oauth"
     if spec.authentication.identity_providers:
         yield "spec.authentication.identityProviders"
-    if spec.header_passthrough:
-        yield "spec.headerPassthrough"
-    if spec.limits and (spec.limits.requests_per_minute or spec.limits.concurrent_calls):
-        yield "spec.limits.requestsPerMinute and concurrentCalls"
 
 
 def accepted_finding(world: GatewayWorld) -> c.Finding:
@@ -51,6 +47,9 @@ def accepted_finding(world: GatewayWorld) -> c.Finding:
     unbuilt = sorted(_unbuilt(spec))
     if unbuilt:
         return c.false(c.ACCEPTED, c.NOT_IMPLEMENTED, f"not implemented in this version: {'; '.join(unbuilt)}")
+    forbidden = sorted(name for name in spec.header_passthrough if passthrough.is_forbidden(name))
+    if forbidden:
+        return c.false(c.ACCEPTED, c.INVALID, f"spec.headerPassthrough: {', '.join(forbidden)}: {passthrough.MESSAGE}")
     if not (spec.authentication.bearer_tokens and spec.authentication.bearer_tokens.enabled):
         return c.false(c.ACCEPTED, c.NO_AUTHENTICATION, "nobody can log in: set spec.authentication.bearerTokens.enabled: true")
     return c.true(c.ACCEPTED)

@@ -178,7 +178,8 @@ def _connection(
 ) -> Connection:
     spec, namespace, name = entry.spec, identity.namespace, identity.name
     headers: tuple[ConnectionHeader, ...]
-    if spec.self_hosted and spec.self_hosted.transport == "Stdio":
+    bridged = spec.self_hosted is not None and spec.self_hosted.transport == "Stdio"
+    if bridged:
         url = names.server_url(namespace, name, identity.server_namespace)
         token = bridge_token(world.root_key, namespace, name, identity.uid)
         headers = (ConnectionHeader(name="authorization", value=f"Bearer {token}"),)
@@ -189,7 +190,7 @@ def _connection(
     return Connection(
         namespace=namespace, name=name, uid=identity.uid, entry=entry.metadata.name, environment=environment.metadata.name,
         url=url, transport=spec.remote.transport if spec.remote else "StreamableHTTP", headers=headers, tools_hash=plan_tools(world).offered,
-        egress=_rules(world, environment) if spec.remote else None,
+        egress=_rules(world, environment) if spec.remote else None, client_headers=not bridged,
     )  # fmt: skip
 
 
