@@ -35,6 +35,8 @@ class Asking:
 
     key: str = ""
     """Tells apart sessions with servers that must not be shared; empty where nothing can be asked, and they may be."""
+    is_shared: bool = False
+    """Several clients of the caller have the same, since they have no sessions of their own."""
     capabilities: Mapping[str, Raw] = field(default_factory=dict)
 
 
@@ -72,10 +74,10 @@ def asking(question: Question) -> Asking:
     match question.rules:
         case Modern(capabilities=declared):
             found = _asked_for(declared)
-            return Asking(f"modern {_digest(found)}", found) if found else Asking()
+            return Asking(f"modern {_digest(found)}", True, found) if found else Asking()
         case Within(session=session, state=state):
             found = _asked_for(state.capabilities)
-            return Asking(legacy_key(session), found) if found else Asking()
+            return Asking(legacy_key(session), False, found) if found else Asking()
         case _:
             return Asking()
 

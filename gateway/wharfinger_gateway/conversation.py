@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from msgspec import Raw
@@ -33,7 +33,10 @@ class Conversation:
         self._heard: asyncio.Queue[Request | Notification | Response | UpstreamError] = asyncio.Queue(MAX_UNHEARD)
         self._open: dict[str, Request] = {}
         self._asked = 0
+        self._in_use = ExitStack()
+        self._in_use.enter_context(going.unasked.in_use())
         self._task = asyncio.create_task(self._call())
+        self._task.add_done_callback(lambda _: self._in_use.close())
 
     @property
     def progress_token(self) -> int | None:

@@ -29,6 +29,7 @@ from wharfinger_gateway.round_trip import Round, round_trip
 from wharfinger_gateway.trace import Trace
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp import jsonrpc
+from wharfinger_mcp.envelope import LOG_LEVEL_KEY
 from wharfinger_mcp.errors import BusyError, EgressRefusedError, NotSentError, RefusedError, TimedOutError, UpstreamError
 from wharfinger_mcp.jsonrpc import Params, Response
 from wharfinger_mcp.resource_tool import tool_result
@@ -112,7 +113,7 @@ async def _send(question: Question, choice: Choice, target: Target, params: Para
         upstream=server.upstream,
         unasked=server.unasked,
         method=target.method,
-        params=_outgoing(target.params, permit, relay.token, context),
+        params=_with_level(_outgoing(target.params, permit, relay.token, context), question),
         headers=server.headers,
         once={**_client_headers(permit, choice, server.headers, context), **target.headers},
         relay=relay,
@@ -121,7 +122,8 @@ async def _send(question: Question, choice: Choice, target: Target, params: Para
     if not asks.key:
         return await call_once(going)
     if question.modern:
-        return await round_trip(Round(going, params, choice.installation.uid, time.time()), servers.conversations)
+        with server.unasked.in_use():
+            return await round_trip(Round(going, params, choice.installation.uid, time.time()), servers.conversations)
     return await converse(going)
 
 
@@ -153,6 +155,15 @@ def _outgoing(params: Params, permit: Permit, progress_token: int | None, contex
     if context is not None or (meta is not None and not _OF_TRACES.isdisjoint(meta)):
         passed["_meta"] = jsonrpc.raw_json(carried(meta or {}, context, baggage=BAGGAGE in permit.gateway.client_headers))
     return passed
+
+
+def _with_level(params: Params, question: Question) -> Params:
+    """Return the params with the log level of a legacy client's session, which servers of the newest era hear of at each call."""
+    level = question.asked_log_level
+    if level is None:
+        return params
+    meta = (jsonrpc.members(params["_meta"]) if "_meta" in params else None) or {}
+    return {**params, "_meta": jsonrpc.raw_json({**meta, LOG_LEVEL_KEY: jsonrpc.raw_json(level)})}
 
 
 def _client_headers(permit: Permit, choice: Choice, managed: Mapping[str, str], context: TraceContext | None) -> Mapping[str, str]:

@@ -63,7 +63,13 @@ class Question:
         """The least severe log messages that the client wants; None: none at all."""
         if isinstance(self.rules, Modern):
             return self.rules.log_level
-        return self.rules.state.log_level if isinstance(self.rules, Within) else None
+        return (self.rules.state.log_level or "debug") if isinstance(self.rules, Within) else None
+
+    @property
+    def asked_log_level(self) -> str | None:
+        """The level that a server of the newest era is asked for on behalf of a legacy client; None: none, or the request says it."""
+        # Until their clients say so, older servers send what they hold for useful.
+        return (self.rules.state.log_level or "info") if isinstance(self.rules, Within) else None
 
 
 def take(question: Question, message: Message) -> None:

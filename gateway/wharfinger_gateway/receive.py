@@ -60,8 +60,8 @@ def _rules(incoming: Incoming, permit: Permit, message: Message | Batch, sealed:
 
 
 def within(session: Session, sessions: Sessions, now: float) -> Within | Refusal:
-    """Return the rules of a session; one that cannot go on without what was kept of it here has ended where nothing is."""
-    if session.bound and sessions.is_lost(session):
+    """Return the rules of a session, unless it has ended or is lost."""
+    if sessions.is_lost(session):
         return Refusal(Reason.SESSION_UNKNOWN)
     return Within(session, sessions.of(session, now))
 

@@ -89,7 +89,9 @@ async def round_trip(one: Round, conversations: Conversations) -> Response | Ref
     session = await going.unasked.ready(going.headers, CallLimits(going.seconds))
     if session.era is Era.LEGACY:
         return await _go_on(one, Conversation(going), conversations)
-    params = going.params if state is None else with_answers(going.params, read_answers(one.sent), state.state)
+    params = going.params
+    if state is not None or "inputResponses" in one.sent:
+        params = with_answers(going.params, read_answers(one.sent), state.state if state else None)
     response = await going.upstream.call(going.method, params, going.headers, CallLimits(going.seconds), going.relay.take, once=going.once)
     wanted = requires_input(response)
     if wanted is None:

@@ -28,8 +28,8 @@ class LegacySession:
 
     capabilities: Mapping[str, Raw] = field(default_factory=lambda: EMPTY)
     """What the client declared."""
-    log_level: str = "debug"
-    """The least severe log messages that the client wants; until it says so, every one."""
+    log_level: str | None = None
+    """The least severe log messages that the client wants, once it has said so."""
     calls: dict[Id, Callable[[], None]] = field(default_factory=dict)
     """How to cancel what is under way, by the client's id."""
     answers: dict[Id, Callable[[Response], None]] = field(default_factory=dict)
@@ -70,6 +70,7 @@ class Sessions:
         self.replica = replica
         """This one, as ids name it."""
         self._kept: OrderedDict[str, LegacySession] = OrderedDict()
+        self._ended: OrderedDict[str, None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -91,11 +92,16 @@ class Sessions:
         return kept
 
     def is_lost(self, session: Session) -> bool:
-        """Tell whether a session was begun here, and is not known any more."""
-        return session.replica == self.replica and session.nonce not in self._kept
+        """Tell whether a session has ended here, or cannot go on without what was kept of it."""
+        if session.nonce in self._ended:
+            return True
+        return session.bound and session.replica == self.replica and session.nonce not in self._kept
 
     def end(self, session: Session) -> None:
         """Forget a session; what is under way in it ends."""
+        self._ended[session.nonce] = None
+        if len(self._ended) > MAX_SESSIONS:
+            self._ended.popitem(last=False)
         kept = self._kept.pop(session.nonce, None)
         if kept is not None:
             kept.end_stream()

@@ -33,6 +33,7 @@ class Unasked:
         self._listening: asyncio.Task[None] | None = None
         self._has_stream = True
         self._calls: list[OnMessage] = []
+        self._users = 0
 
     async def ready(self, headers: Mapping[str, str], limits: CallLimits) -> Handshake:
         """Return the session, once it is listened to or cannot be; raises UpstreamError where there is none."""
@@ -47,6 +48,20 @@ class Unasked:
                     async with asyncio.timeout(OPEN_SECONDS):
                         await is_open.wait()
         return session
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody uses the session."""
+        return not self._users
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """While this lasts the session is somebody's."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
 
     def _was_cut_off(self) -> bool:
         return self._has_stream and self._listening is not None and self._listening.done()

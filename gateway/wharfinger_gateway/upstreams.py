@@ -26,6 +26,8 @@ from wharfinger_mcp.upstream import Upstream
 
 MAX_UPSTREAMS: Final = 10_000
 IDLE_SECONDS: Final = 1800.0
+MAX_AT_ONCE: Final = 16
+"""Sessions of one principal with one server for calls of modern clients that can be asked."""
 SWEEP_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 2.0
 
@@ -61,7 +63,7 @@ class Upstreams:
 
         Raises MisconfiguredError where the connection's URL is none.
         """
-        key = installation.uid, installation.fingerprint, principal.subject, asking.key
+        key = installation.uid, installation.fingerprint, principal.subject, self._session_of(installation, principal, asking)
         kept = self._kept.get(key)
         if kept is None:
             endpoint = parse_endpoint(installation.connection.url, guard=installation.guard)
@@ -78,6 +80,18 @@ class Upstreams:
         kept.used_at = asyncio.get_running_loop().time()
         self._kept.move_to_end(key)
         return kept
+
+    def _session_of(self, installation: Installation, principal: Principal, asking: Asking) -> str:
+        """Return the key of a session: modern clients that can be asked have one for each call at a time, for on some transports nothing else
+        tells whose call a question belongs to."""
+        if not asking.is_shared:
+            return asking.key
+        for number in range(MAX_AT_ONCE):
+            key = f"{asking.key} {number}"
+            kept = self._kept.get((installation.uid, installation.fingerprint, principal.subject, key))
+            if kept is None or kept.unasked.is_free:
+                return key
+        return f"{asking.key} 0"
 
     def leave(self, asking_key: str) -> None:
         """End the sessions with servers that were one client's alone."""

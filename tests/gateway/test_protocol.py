@@ -105,6 +105,8 @@ async def test_delete_ends_a_session_of_ones_own(serve: Serve) -> None:
     assert (await caller.send(verb="DELETE")).status == 405
     await caller.initialize()
     assert (await caller.send(verb="DELETE")).status == 204
+    for again in (caller.request("ping"), caller.send(verb="DELETE"), caller.send(verb="GET")):
+        assert (await again).status == 404
     caller.session = "unknown"
     assert (await caller.send(verb="DELETE")).status == 404
 

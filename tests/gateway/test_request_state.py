@@ -49,3 +49,22 @@ async def test_a_state_counts_for_its_caller_its_tool_and_its_arguments_and_once
     assert list(json.loads(reordered.text).values()) == [ANSWER]
     if asking.era == "legacy":
         assert "Call the tool again" in (await modern_call(caller, inputResponses=answers, requestState=state)).text
+
+
+async def test_calls_of_one_caller_that_are_asked_at_once_each_get_their_own_answer(serve: Serve, old_asking: AskingServer) -> None:
+    old_asking.on_get = True
+    served = serve(world(old_asking))
+    callers = [served.caller(ALICE) for _ in range(3)]
+    asked_first = [(await modern_call(caller)).result for caller in callers]
+    for number, (caller, first) in enumerate(zip(callers, asked_first, strict=True)):
+        mine = {"action": "accept", "content": {"number": number}}
+        answers = dict.fromkeys(first["inputRequests"], mine)
+        answered = await modern_call(caller, inputResponses=answers, requestState=first["requestState"])
+        assert json.loads(answered.text) == {"1": mine}
+
+
+async def test_answers_without_a_state_reach_a_server_that_needs_none(serve: Serve, new_asking: AskingServer) -> None:
+    new_asking.rounds = 0
+    caller = serve(world(new_asking)).caller(ALICE)
+    answered = await modern_call(caller, inputResponses={"name": ANSWER})
+    assert json.loads(answered.text) == {"name": ANSWER}

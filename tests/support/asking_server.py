@@ -28,6 +28,7 @@ class AskingServer(UpstreamServer):
     """What `ask` answers instead, once."""
     has_get: bool = True
     streams: list[web.StreamResponse] = field(default_factory=list)
+    _opened: list[str] = field(default_factory=list)
     _answers: dict[Any, asyncio.Future[Json]] = field(default_factory=dict)
 
     @property
@@ -51,18 +52,24 @@ class AskingServer(UpstreamServer):
             return await (self._ask_modern(message) if self.era == "modern" else self._ask_legacy(request, message))
         return await super().handle(request)
 
+    def _stream_of(self, request: web.Request) -> int:
+        """Return which stream is of the request's session."""
+        return self._opened.index(request.headers["Mcp-Session-Id"])
+
     async def _open(self, request: web.Request) -> web.StreamResponse:
         stream = await _prepared(request)
         self.streams.append(stream)
+        self._opened.append(request.headers["Mcp-Session-Id"])
         await self.gate.wait()
         return stream
 
     async def _ask_legacy(self, request: web.Request, message: Json) -> web.StreamResponse:
         stream = await _prepared(request)
-        asked_on = self.streams[-1] if self.on_get else stream
+        asked_on = self.streams[self._stream_of(request)] if self.on_get else stream
         answers = {}
         for number, (method, params) in enumerate(self.questions, 1):
-            question = {"jsonrpc": "2.0", "id": f"{message['id']}-{number}", "method": method, "params": params}
+            name = f"{request.headers['Mcp-Session-Id']}-{message['id']}-{number}"
+            question = {"jsonrpc": "2.0", "id": name, "method": method, "params": params}
             self._answers[question["id"]] = asyncio.get_running_loop().create_future()
             await asked_on.write(b"data: " + json.dumps(question).encode() + b"\n\n")
             answer = await self._answers[question["id"]]
