@@ -1,9 +1,13 @@
-"""The conformance suite through a running gateway, in front of the server that has everything on each of its transports."""
+"""The conformance suite through a running gateway, in front of the server that has everything on each of its transports.
+
+`python tests/support/conformance_gateway.py` (PYTHONPATH as in the Makefile) says what fails, over which transport, and why.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from bridge_process import OPERATOR, bridge
@@ -13,7 +17,7 @@ from everything_process import STDIO, SUPPORT, everything_server
 from everything_server.tools import TOOLS
 from gateway_process import GatewayProcess, gateway_process
 from gateway_world import ALICE, SECRET, Manifest, dump, gateway, installation, pinned
-from node_tools import NodeTools
+from node_tools import NodeTools, node_tools
 from own_address import ADDRESS
 
 UpstreamName = Literal["legacy", "modern", "sse", "stdio"]
@@ -73,3 +77,18 @@ def _manifests(upstream: UpstreamName, url: str) -> list[Manifest]:
     transport: Literal["Auto", "SSE"] = "SSE" if upstream == "sse" else "Auto"
     installed = installation(upstream, team="engineering", url=url, transport=transport, tools=definitions)
     return [*installed, gateway(upstream, pinned(upstream, prefix=PREFIX), limits={"callTimeout": CALL_TIMEOUT})]
+
+
+def _report(verdicts: Mapping[Run, Verdicts]) -> Iterator[str]:
+    scenarios = sorted({(revision, scenario) for (_, revision), verdict in verdicts.items() for scenario in verdict})
+    for revision, scenario in scenarios:
+        reasons: dict[str, list[str]] = {}
+        for upstream in UPSTREAMS:
+            for reason in verdicts[upstream, revision].get(scenario, ("it did not run",)):
+                reasons.setdefault(reason, []).append(upstream)
+        yield from (f"{revision} {scenario} ({', '.join(over)}): {reason}" for reason, over in reasons.items())
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as scratch:
+        print("\n".join(_report(asyncio.run(run_all(node_tools(), Path(scratch))))))

@@ -21,6 +21,7 @@ TRANSPORTS: dict[str, tuple[Callable[[str], Any], Mode]] = {
     "http, modern": (lambda base: f"{base}/modern", "2026-07-28"),
     "http, both eras, to a legacy client": (lambda base: f"{base}/mcp", "legacy"),
     "http, both eras, to a modern client": (lambda base: f"{base}/mcp", "2026-07-28"),
+    "http, legacy, with questions on a stream of their own": (lambda base: f"{base}/apart", "legacy"),
     "sse": (lambda base: sse_client(f"{base}/sse"), "legacy"),
     "stdio, legacy": (lambda base: StdioServerParameters(command=STDIO[0], args=list(STDIO[1:]), env=ENVIRONMENT), "legacy"),
     "stdio, modern": (lambda base: StdioServerParameters(command=STDIO[0], args=list(STDIO[1:]), env=ENVIRONMENT), "2026-07-28"),
