@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Literal
@@ -32,6 +32,16 @@ def required(tools: NodeTools, leg: Leg, revision: str) -> tuple[str, ...]:
 def run_server_leg(tools: NodeTools, url: str, revision: str, home: Path) -> Verdicts:
     """Let the suite try a server, in all that a revision requires."""
     return _run(tools, ("server", "--url", url, "--requirements", revision), home)[0]
+
+
+def tried_again(tools: NodeTools, url: str, revision: str, home: Path, scenarios: Iterable[str]) -> Verdicts:
+    """Let the suite try a server again in some scenarios, one after the other.
+
+    Some look for half a second only whether something comes, which says nothing where many are tried at once.
+    """
+    chosen = tuple(scenarios)
+    options = [("server", "--url", url, "--scenario", scenario, "--spec-version", revision) for scenario in chosen]
+    return {name: _run(tools, words, home / f"{name}-again")[0][name] for name, words in zip(chosen, options, strict=True)}
 
 
 def run_client_scenario(tools: NodeTools, command: str, scenario: str, revision: str, home: Path) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SUPPORT)}
 
 @contextlib.contextmanager
 def everything_server(address: str) -> Iterator[str]:
-    """Give the base URL of a running server; its paths are `/mcp` for both eras, `/legacy`, `/modern` and `/sse`."""
+    """Give the base URL of a running server; its paths are `/mcp` for both eras, `/legacy`, `/modern`, `/apart` and `/sse`."""
     command = (sys.executable, "-m", "everything_server", "http", address)
     with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -15,7 +15,10 @@ SCENARIOS = [(revision, scenario) for revision, scenarios in SERVER_LEG.items() 
 
 @pytest.fixture(scope="module")
 def verdicts(tools: NodeTools, tmp_path_factory: pytest.TempPathFactory) -> Mapping[Run, Verdicts]:
-    return asyncio.run(run_all(tools, tmp_path_factory.mktemp("conformance")))
+    def said(run: Run, scenario: str) -> bool:
+        return run[0] in SERVER_LEG[run[1]].get(scenario, ())
+
+    return asyncio.run(run_all(tools, tmp_path_factory.mktemp("conformance"), said))
 
 
 @pytest.mark.parametrize("upstream", UPSTREAMS)

@@ -16,6 +16,9 @@ _CAPABILITY = {"elicitation/create": "elicitation", "sampling/createMessage": "s
 class Conversation(ABC):
     """One request, seen by who carries it out."""
 
+    missing_capability = MISSING_CAPABILITY
+    """The code for what a client cannot be asked."""
+
     def __init__(self, params: Json, capabilities: Json, level: str | None) -> None:
         self.params = params
         self.capabilities = capabilities
@@ -46,7 +49,7 @@ class Conversation(ABC):
     def need(self, capability: str) -> None:
         """Raise RpcError unless the client has the capability."""
         if capability not in self.capabilities:
-            raise RpcError(MISSING_CAPABILITY, f"the client lacks {capability}", {"requiredCapabilities": {capability: {}}})
+            raise RpcError(self.missing_capability, f"the client lacks {capability}", {"requiredCapabilities": {capability: {}}})
 
     async def log(self, text: str, level: str = "info") -> None:
         if self._level is not None and LEVELS.index(level) >= LEVELS.index(self._level):

@@ -1,4 +1,7 @@
-"""The HTTP server: `/mcp` serves both eras, `/legacy` and `/modern` one each, `/sse` the older transport."""
+"""The HTTP server: `/mcp` serves both eras, `/legacy` and `/modern` one each, `/sse` the older transport.
+
+`/apart` is `/legacy` with questions and the like on the stream that a GET opens.
+"""
 
 import json
 from urllib.parse import urlsplit
@@ -18,7 +21,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 def application(address: str) -> web.Application:
     """Return the server; it answers to an address and to names of this machine only."""
     surface = Surface()
-    legacy, sse = LegacyHttp(surface), HttpSse(surface, "/messages")
+    legacy, apart, sse = LegacyHttp(surface), LegacyHttp(surface, apart=True), HttpSse(surface, "/messages")
 
     async def either(request: web.Request) -> web.StreamResponse:
         message = await _message(request)
@@ -33,13 +36,16 @@ def application(address: str) -> web.Application:
     async def only_legacy(request: web.Request) -> web.StreamResponse:
         return await legacy.handle(request, await _message(request))
 
+    async def only_apart(request: web.Request) -> web.StreamResponse:
+        return await apart.handle(request, await _message(request))
+
     async def close(_: web.Application) -> None:
         legacy.close()
+        apart.close()
 
     app = web.Application(middlewares=[_local(address)])
-    app.add_routes(
-        [web.route("*", path, handler) for path, handler in (("/mcp", either), ("/modern", only_modern), ("/legacy", only_legacy))]
-    )
+    handlers = {"/mcp": either, "/modern": only_modern, "/legacy": only_legacy, "/apart": only_apart}
+    app.add_routes([web.route("*", path, handler) for path, handler in handlers.items()])
     app.add_routes([web.get("/sse", sse.stream), web.post("/messages", sse.message)])
     app.on_shutdown.append(close)
     return app

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from everything_server import rpc
 from everything_server.conversation import LEVELS, Conversation, Question
-from everything_server.rpc import INVALID_PARAMS, LEGACY, Json, RpcError, Send
+from everything_server.rpc import INVALID_PARAMS, INVALID_REQUEST, LEGACY, Json, RpcError, Send
 from everything_server.surface import INSTRUCTIONS, SERVER_INFO, Surface
 
 CAPABILITIES: Json = {
@@ -117,6 +117,8 @@ class LegacyPeer:
 
 
 class _Talk(Conversation):
+    missing_capability = INVALID_REQUEST
+
     def __init__(self, peer: LegacyPeer, params: Json, send: Send, hang_up: Callable[[], None]) -> None:
         super().__init__(params, peer.capabilities, peer.talk_level())
         self._peer = peer

@@ -21,6 +21,7 @@ _PRIMED = "2025-11-25"
 class _Session:
     peer: LegacyPeer
     announcements: Channel
+    is_apart: bool
     channels: dict[str, Channel] = field(default_factory=dict)
     carriers: set[asyncio.Task[None]] = field(default_factory=set)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -29,7 +30,8 @@ class _Session:
         """Begin to answer a request, and return the stream that the answer comes on."""
         channel = Channel(f"c{next(self.numbers)}")
         self.channels[channel.name] = channel
-        task = self.peer.start(message, channel.send, channel.hang_up)
+        said = self.announcements if self.is_apart else channel
+        task = self.peer.start(message, said.send, channel.hang_up)
 
         async def carry() -> None:
             await asyncio.wait((task,))
@@ -46,10 +48,11 @@ class _Session:
 
 
 class LegacyHttp:
-    """The endpoint."""
+    """The endpoint. `apart`: what a request brings about before its answer is said on the stream that a GET opens, as some servers do."""
 
-    def __init__(self, surface: Surface) -> None:
+    def __init__(self, surface: Surface, *, apart: bool = False) -> None:
         self._surface = surface
+        self._is_apart = apart
         self._sessions: dict[str, _Session] = {}
 
     def close(self) -> None:
@@ -75,7 +78,7 @@ class LegacyHttp:
 
     def _session(self) -> _Session:
         announcements = Channel("announcements")
-        return _Session(LegacyPeer(self._surface, announcements.send), announcements, {announcements.name: announcements})
+        return _Session(LegacyPeer(self._surface, announcements.send), announcements, self._is_apart, {announcements.name: announcements})
 
     async def _post(self, request: web.Request, session: _Session, message: Json, own: dict[str, str]) -> web.StreamResponse:
         if "id" not in message or "method" not in message:
