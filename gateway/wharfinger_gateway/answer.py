@@ -22,7 +22,8 @@ from wharfinger_gateway.reply import Answer, refused, result, served
 from wharfinger_gateway.scope import CancelScope
 from wharfinger_gateway.selection import KINDS, members_of
 from wharfinger_gateway.server_info import capabilities
-from wharfinger_gateway.subscription import acknowledgement, announcement, ending, wanted_kinds
+from wharfinger_gateway.subscribe import MAX_SUBSCRIPTIONS, Undo, subscribe, watch
+from wharfinger_gateway.subscription import acknowledgement, announcement, ending, wanted_kinds, wanted_resources
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.trace import Trace
 from wharfinger_mcp import jsonrpc
@@ -34,6 +35,8 @@ NEEDED: Final = {
     "resources/list": "resources",
     "resources/templates/list": "resources",
     "resources/read": "resources",
+    "resources/subscribe": "resources",
+    "resources/unsubscribe": "resources",
     "completion/complete": "completions",
 }
 """Capabilities without which a method does not exist."""
@@ -66,6 +69,8 @@ class Answerer:
                 return result(request.id, modern.discover_result(question.permit.gateway))
             case "subscriptions/listen", True:
                 return await self._listen(question, request)
+            case (("resources/subscribe" | "resources/unsubscribe"), False):
+                return await self._subscribe(question, request)
             case "logging/setLevel", False:
                 return self._set_level(question, request)
             case "ping", False:
@@ -129,12 +134,36 @@ class Answerer:
         kinds = wanted_kinds(request.params)
         if kinds is None:
             return self._refuse(question, request, Refusal(Reason.PARAMS_INVALID, detail="notifications must be an object"))
-        await question.channel.say(acknowledgement(request.id, kinds))
-        listener = Listener(question.incoming, partial(announcement, subscription=request.id))
-        refusal = await self._listeners.serve(listener, question.permit, kinds)
+        listener = Listener(question.incoming, partial(announcement, subscription=request.id), {})
+        watching = await self._watch(question, request, listener)
+        try:
+            await question.channel.say(acknowledgement(request.id, kinds, watching))
+            refusal = await self._listeners.serve(listener, question.permit, kinds)
+        finally:
+            for undo in watching.values():
+                undo()
         if refusal is not None:
             return self._refuse(question, request, refusal)
         return result(request.id, ending(request.id))
+
+    async def _watch(self, question: Question, request: Request, listener: Listener) -> dict[str, Undo]:
+        """Have watched what can be of the resources that are asked for, and return how to end that, by URI."""
+
+        def tell(uri: str) -> None:
+            listener.updated[uri] = None
+            listener.wake.set()
+
+        watching: dict[str, Undo] = {}
+        if "resources" in capabilities(question.permit.gateway):
+            for uri in wanted_resources(request.params)[:MAX_SUBSCRIPTIONS]:
+                undo = await watch(uri, tell, question, self._servers)
+                if not isinstance(undo, Refusal):
+                    watching[uri] = undo
+        return watching
+
+    async def _subscribe(self, question: Question, request: Request) -> Answer:
+        refusal = await subscribe(question, request, self._servers)
+        return result(request.id, {}) if refusal is None else self._refuse(question, request, refusal)
 
     def _set_level(self, question: Question, request: Request) -> Answer:
         level = jsonrpc.text_member(request.params, "level")

@@ -55,11 +55,12 @@ async def _find(question: Question, request: Request, servers: Servers) -> tuple
     uri = jsonrpc.text_member(params, "uri")
     if uri is None:
         return Refusal(Reason.PARAMS_INVALID, detail="uri must be a string")
-    owner = await _owner(uri, question, servers)
+    owner = await owner_of_resource(uri, question, servers)
     return owner if isinstance(owner, Refusal) else (owner, uri, params)
 
 
-async def _owner(uri: str, question: Question, servers: Servers) -> Assignment | Refusal:
+async def owner_of_resource(uri: str, question: Question, servers: Servers) -> Assignment | Refusal:
+    """Return the assignment that a resource is read from."""
     resources = await listed(RESOURCES, question, servers.upstreams)
     templates = {} if uri in resources else await listed(TEMPLATES, question, servers.upstreams)
     owner = owner_of(uri, resources, templates, question.permit.gateway)
@@ -81,7 +82,7 @@ async def _find_reference(question: Question, params: Params, servers: Servers) 
             template = (await listed(TEMPLATES, question, servers.upstreams)).get(uri)
             if template is not None:
                 return template.assignment, uri, params
-            owner = await _owner(uri, question, servers)
+            owner = await owner_of_resource(uri, question, servers)
             return owner if isinstance(owner, Refusal) else (owner, uri, params)
         case _:
             return Refusal(Reason.PARAMS_INVALID, detail="ref must be a ref/prompt or a ref/resource")

@@ -21,6 +21,8 @@ MAX_STREAMS: Final = 10_000
 LOOK_SECONDS: Final = 15.0
 """How long a credential that has expired can keep a stream open."""
 
+Announce = Callable[[str | None, str | None], bytes]
+"""Gives the message that a kind of list has changed, or a resource."""
 Offer = Mapping[str, Raw]
 """What a caller sees of each kind that can change (`tools`), as lists."""
 
@@ -28,12 +30,13 @@ Offer = Mapping[str, Raw]
 class Listener:
     """One stream. Belongs to one event loop."""
 
-    __slots__ = ("announce", "incoming", "is_over", "wake")
+    __slots__ = ("announce", "incoming", "is_over", "updated", "wake")
 
-    def __init__(self, incoming: Incoming, announce: Callable[[str], bytes]) -> None:
+    def __init__(self, incoming: Incoming, announce: Announce, updated: dict[str, None]) -> None:
         self.incoming = incoming
         self.announce = announce
-        """Gives the message that a kind of list has changed."""
+        self.updated = updated
+        """URIs of resources that have changed and of which the client has not been told."""
         self.wake = asyncio.Event()
         self.is_over = False
 
@@ -72,8 +75,12 @@ class Listeners:
                 offered = self._offer(now)
                 for kind in kinds:
                     if offered[kind] != seen[kind]:
-                        await channel.say(listener.announce(kind))
+                        await channel.say(listener.announce(kind, None))
                 seen = offered
+                while listener.updated:
+                    uri = next(iter(listener.updated))
+                    del listener.updated[uri]
+                    await channel.say(listener.announce(None, uri))
                 await _woken(listener)
         finally:
             self._open.discard(listener)

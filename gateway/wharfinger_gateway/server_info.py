@@ -29,7 +29,7 @@ def capabilities(gateway: Gateway) -> dict[str, Any]:
     return (
         found
         | ({"prompts": {}} if prompts else {})
-        | ({"resources": {}} if resources else {})
+        | ({"resources": {"subscribe": True}} if resources else {})
         | ({"completions": {}} if prompts or resources else {})
     )
 

@@ -35,7 +35,12 @@ class LegacySession:
     answers: dict[Id, Callable[[Response], None]] = field(default_factory=dict)
     """What the client was asked and has not answered, by our id: each is taken once."""
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    subscriptions: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """How to end what the client is told of, by URI."""
+    updated: dict[str, None] = field(default_factory=dict)
+    """Resources that have changed and of which it has not been told."""
     used_at: float = 0.0
+    wake_stream: Callable[[], None] = lambda: None
     end_stream: Callable[[], None] = lambda: None
     """Ends the stream on which the client listens."""
 
@@ -51,10 +56,16 @@ class LegacySession:
         if take is not None:
             take(response)
 
-    def listen(self, end_stream: Callable[[], None]) -> None:
+    def tell_updated(self, uri: str) -> None:
+        """Tell the client that a resource has changed, on its stream or when it has one."""
+        self.updated[uri] = None
+        self.wake_stream()
+
+    def listen(self, end_stream: Callable[[], None], wake_stream: Callable[[], None]) -> None:
         """Take a new stream in place of the one that there is: its client has lost that, though nobody may have told us."""
         self.end_stream()
         self.end_stream = end_stream
+        self.wake_stream = wake_stream
 
     def cancel(self, request_id: Id) -> None:
         """Cancel a request; one that is not under way is none (2025-11-25, cancellation, "Timing considerations")."""
@@ -105,6 +116,8 @@ class Sessions:
         kept = self._kept.pop(session.nonce, None)
         if kept is not None:
             kept.end_stream()
+            for undo in kept.subscriptions.values():
+                undo()
             for cancel in tuple(kept.calls.values()):
                 cancel()
 
@@ -114,4 +127,6 @@ class Sessions:
             if kept.used_at >= now - IDLE_SECONDS:
                 return
             if not kept.calls:
+                for undo in kept.subscriptions.values():
+                    undo()
                 del self._kept[nonce]

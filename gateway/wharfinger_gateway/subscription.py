@@ -5,7 +5,7 @@ Source: MCP 2026-07-28, subscriptions; 2025-11-25, "List Changed Notification".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -28,14 +28,27 @@ def wanted_kinds(params: Params) -> tuple[str, ...] | None:
     return tuple(kind for kind in TOLD if wanted.get(f"{kind}ListChanged") is True)
 
 
-def acknowledgement(subscription: Id, kinds: tuple[str, ...]) -> bytes:
+def wanted_resources(params: Params) -> tuple[str, ...]:
+    """Return the URIs of which a `subscriptions/listen` asks to hear."""
+    try:
+        wanted = _filter.decode(params.get("notifications", Raw(b""))).get("resourceSubscriptions")
+    except msgspec.DecodeError:
+        return ()
+    return tuple(dict.fromkeys(uri for uri in wanted if isinstance(uri, str))) if isinstance(wanted, list) else ()
+
+
+def acknowledgement(subscription: Id, kinds: tuple[str, ...], resources: Collection[str]) -> bytes:
     """Return the message that says what is granted."""
-    granted = jsonrpc.raw_json({f"{kind}ListChanged": True for kind in kinds})
+    told = {"resourceSubscriptions": list(resources)} if resources else {}
+    granted = jsonrpc.raw_json({f"{kind}ListChanged": True for kind in kinds} | told)
     return jsonrpc.notification_bytes("notifications/subscriptions/acknowledged", {"notifications": granted, **_meta(subscription)})
 
 
-def announcement(kind: str, subscription: Id | None = None) -> bytes:
-    """Return the message that a list has changed, within a subscription or to a legacy client."""
+def announcement(kind: str | None, uri: str | None, subscription: Id | None = None) -> bytes:
+    """Return the message that a list or a resource has changed, within a subscription or to a legacy client."""
+    if uri is not None:
+        about = {"uri": jsonrpc.raw_json(uri), **(_meta(subscription) if subscription is not None else {})}
+        return jsonrpc.notification_bytes("notifications/resources/updated", about)
     return jsonrpc.notification_bytes(f"notifications/{kind}/list_changed", _meta(subscription) if subscription is not None else {})
 
 

@@ -7,11 +7,12 @@ call. A question that could belong to several calls, or to none, is declined rat
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final
 
 from wharfinger_gateway.asking import declined
+from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.envelope import Era
 from wharfinger_mcp.errors import RefusedError, UpstreamError
 from wharfinger_mcp.exchange import OnMessage
@@ -34,6 +35,8 @@ class Unasked:
         self._has_stream = True
         self._calls: list[OnMessage] = []
         self._users = 0
+        self.on_updated: Callable[[str], None] = lambda _: None
+        """Takes the URI of a resource that has changed."""
 
     async def ready(self, headers: Mapping[str, str], limits: CallLimits) -> Handshake:
         """Return the session, once it is listened to or cannot be; raises UpstreamError where there is none."""
@@ -82,7 +85,9 @@ class Unasked:
 
     async def _listen(self, headers: Mapping[str, str], is_open: asyncio.Event) -> None:
         async def take(message: Request | Notification) -> None:
-            if len(self._calls) == 1:
+            if message.method == "notifications/resources/updated":
+                self.on_updated(jsonrpc.text_member(message.params, "uri") or "")
+            elif len(self._calls) == 1:
                 await self._calls[0](message)
             elif message.method == "notifications/progress":
                 for call in tuple(self._calls):

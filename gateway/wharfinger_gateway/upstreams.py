@@ -19,6 +19,7 @@ from wharfinger_gateway.principal import Principal
 from wharfinger_gateway.server_info import VERSION
 from wharfinger_gateway.snapshot import Installation, Snapshot
 from wharfinger_gateway.unasked import Unasked
+from wharfinger_gateway.watched import Watched
 from wharfinger_mcp.endpoint import parse_endpoint
 from wharfinger_mcp.envelope import Identity
 from wharfinger_mcp.http_client import HttpClient
@@ -41,6 +42,7 @@ class Reached:
 
     upstream: Upstream
     unasked: Unasked
+    watched: Watched
     headers: dict[str, str] = field(repr=False)
     lists: dict[str, tuple[float, tuple[Raw, ...]]] = field(default_factory=dict, repr=False)
     """What it listed, by method, and until when that counts (loop time)."""
@@ -74,7 +76,8 @@ class Upstreams:
                 Identity("wharfinger-gateway", VERSION, asking.capabilities),
                 transport=installation.connection.transport,
             )
-            kept = self._kept[key] = Reached(upstream, Unasked(upstream), headers)
+            unasked = Unasked(upstream)
+            kept = self._kept[key] = Reached(upstream, unasked, Watched(upstream, unasked), headers)
             if len(self._kept) > MAX_UPSTREAMS:
                 self._end(next(iter(self._kept)))
         kept.used_at = asyncio.get_running_loop().time()
@@ -104,6 +107,7 @@ class Upstreams:
         for key in [key for key in self._kept if key[:2] not in named]:
             kept = self._kept.pop(key)
             kept.unasked.close()
+            kept.watched.close()
             kept.upstream.retire()
         self._client.enforce({one.guard for one in snapshot.installations.values()})
 
@@ -126,6 +130,7 @@ class Upstreams:
     def _end(self, key: Key) -> None:
         kept = self._kept.pop(key)
         kept.unasked.close()
+        kept.watched.close()
         task = asyncio.create_task(kept.upstream.close(kept.headers))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

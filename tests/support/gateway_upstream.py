@@ -66,7 +66,7 @@ class UpstreamServer:
         """Answer one request."""
         body = await request.read()
         message = json.loads(body) if body else {}
-        self.requests.append(Recorded(request.method, list(request.headers.items()), message))
+        self.remember(request, message)
         if request.method == "DELETE":
             self._sessions.discard(request.headers.get("Mcp-Session-Id", ""))
             return web.Response(status=204)
@@ -86,6 +86,10 @@ class UpstreamServer:
         await self.gate.wait()
         await stream.write(b"data: " + (answer.body or b"") + b"\n\n")  # type: ignore[operator]  # bytes, as `_result` made it
         return stream
+
+    def remember(self, request: web.Request, message: Json) -> None:
+        """Remember a request, whoever answers it."""
+        self.requests.append(Recorded(request.method, list(request.headers.items()), message))
 
     @property
     def capabilities(self) -> Json:
