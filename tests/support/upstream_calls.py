@@ -11,6 +11,7 @@ from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.envelope import Era, Identity
 from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.jsonrpc import Params, Response
+from wharfinger_mcp.session import TransportName
 from wharfinger_mcp.upstream import CallLimits, Upstream
 
 IDENTITY = Identity("wharfinger", "0.1.0", {"roots": {}})
@@ -32,3 +33,8 @@ async def made(server: RecordingServer, client: HttpClient, http: Http, era: Era
 
 def value_of(response: Response) -> Any:
     return json.loads(bytes(response.result or b"null"))
+
+
+async def older(server: Any, client: HttpClient, http: Http, transport: TransportName = "SSE") -> Upstream:
+    """Return an upstream of a server that speaks HTTP+SSE, declared to or not."""
+    return Upstream(client, await http(server), IDENTITY, transport=transport)
