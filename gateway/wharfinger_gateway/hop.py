@@ -15,7 +15,7 @@ from wharfinger_gateway.reply import UNANSWERED
 from wharfinger_gateway.scope import CancelScope
 from wharfinger_mcp import media_type
 from wharfinger_mcp.endpoint import parse_endpoint
-from wharfinger_mcp.errors import NotSentError, UpstreamError
+from wharfinger_mcp.errors import MisconfiguredError, NotSentError, UpstreamError
 from wharfinger_mcp.http_client import Answer, HttpClient
 
 HOPPED: Final = "Wharfinger-Hop"
@@ -47,8 +47,11 @@ class Hops:
         now = asyncio.get_running_loop().time()
         if incoming.headers.getall(HOPPED, []) or not self.own or self._gone.get(owner, 0.0) > now:
             return None
-        endpoint = parse_endpoint(f"http://{owner.partition('/')[0]}{incoming.path}" + (f"?{incoming.query}" if incoming.query else ""))
-        passed = {name: value for name, value in incoming.headers.items() if name.lower() not in _NOT_PASSED_ON}
+        try:
+            endpoint = parse_endpoint(f"http://{owner.partition('/')[0]}{incoming.path}" + (f"?{incoming.query}" if incoming.query else ""))
+        except MisconfiguredError:
+            return None
+        passed = {name: value for name, value in incoming.headers.items() if name.lower() not in _NOT_PASSED_ON and value.isascii()}
         head = endpoint.request_head(incoming.verb, {**passed, HOPPED: self.own}, {}, len(body))
         try:
             answer = await self._client.send(endpoint, head, body, deadline=now + STREAM_SECONDS, limit=ANSWER_BYTES)

@@ -67,7 +67,7 @@ class HttpSse:
             endpoint = f"{incoming.path.removesuffix(STREAM_PATH)}{MESSAGES_PATH}?session={seal.seal(session)}"
             await incoming.channel.event("endpoint", endpoint.encode())
             listener = Listener(incoming, announcement, state.updated)
-            state.listen(listener.end, listener.wake.set)
+            state.listen(listener)
             return await self._replica.listeners.serve(listener, permit, TOLD) or UNANSWERED
         finally:
             del self._streams[session.nonce]

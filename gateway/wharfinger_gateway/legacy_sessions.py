@@ -58,5 +58,8 @@ class LegacySessions:
         if not media_type.accepts(incoming.headers, media_type.EVENT_STREAM):
             return Refusal(Reason.STREAM_NOT_ACCEPTED)
         listener = Listener(incoming, announcement, rules.state.updated)
-        rules.state.listen(listener.end, listener.wake.set)
-        return await self._replica.listeners.serve(listener, permit, TOLD) or UNANSWERED
+        rules.state.listen(listener)
+        try:
+            return await self._replica.listeners.serve(listener, permit, TOLD) or UNANSWERED
+        finally:
+            rules.state.left(listener)

@@ -40,6 +40,10 @@ class Listener:
         self.wake = asyncio.Event()
         self.is_over = False
 
+    def look(self) -> None:
+        """There may be something to tell."""
+        self.wake.set()
+
     def end(self) -> None:
         """Let the stream end."""
         self.is_over = True

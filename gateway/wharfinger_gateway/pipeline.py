@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from typing import Final
 
 from wharfinger_gateway.admit import admit
 from wharfinger_gateway.answer import Answerer
@@ -38,6 +39,7 @@ from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.jsonrpc import Batch, Request
 
+SWEEP_SECONDS: Final = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -85,6 +87,12 @@ class Pipeline:
         """End the streams on which nothing is awaited, and calls that wait for answers: their clients come back to others."""
         self._listeners.close()
         self._conversations.close()
+
+    async def sweep(self) -> None:
+        """Forget sessions that nobody uses any more, until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self._sessions.sweep(self._clock())
 
     async def close(self) -> None:
         """Let go of the other replicas."""

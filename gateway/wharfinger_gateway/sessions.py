@@ -10,7 +10,7 @@ import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Raw
 
@@ -20,6 +20,16 @@ from wharfinger_mcp.jsonrpc import Id, Response
 
 MAX_SESSIONS: Final = 10_000
 IDLE_SECONDS: Final = 1800.0
+
+
+class Stream(Protocol):
+    """On which a client listens."""
+
+    def look(self) -> None:
+        """There is something to tell."""
+
+    def end(self) -> None:
+        """Let it end."""
 
 
 @dataclass(slots=True)
@@ -40,9 +50,13 @@ class LegacySession:
     updated: dict[str, None] = field(default_factory=dict)
     """Resources that have changed and of which it has not been told."""
     used_at: float = 0.0
-    wake_stream: Callable[[], None] = lambda: None
-    end_stream: Callable[[], None] = lambda: None
-    """Ends the stream on which the client listens."""
+    stream: Stream | None = None
+    """On which the client listens."""
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether anything is under way in it."""
+        return bool(self.calls) or self.stream is not None
 
     def await_answer(self, take: Callable[[Response], None]) -> str:
         """Return the id under which the client is asked; its answer goes to `take`."""
@@ -59,18 +73,33 @@ class LegacySession:
     def tell_updated(self, uri: str) -> None:
         """Tell the client that a resource has changed, on its stream or when it has one."""
         self.updated[uri] = None
-        self.wake_stream()
+        if self.stream is not None:
+            self.stream.look()
 
-    def listen(self, end_stream: Callable[[], None], wake_stream: Callable[[], None]) -> None:
+    def listen(self, stream: Stream) -> None:
         """Take a new stream in place of the one that there is: its client has lost that, though nobody may have told us."""
-        self.end_stream()
-        self.end_stream = end_stream
-        self.wake_stream = wake_stream
+        if self.stream is not None:
+            self.stream.end()
+        self.stream = stream
+
+    def left(self, stream: Stream) -> None:
+        """Forget a stream that has ended."""
+        if self.stream is stream:
+            self.stream = None
 
     def cancel(self, request_id: Id) -> None:
         """Cancel a request; one that is not under way is none (2025-11-25, cancellation, "Timing considerations")."""
         cancel = self.calls.get(request_id)
         if cancel is not None:
+            cancel()
+
+    def end(self) -> None:
+        """End what is under way."""
+        if self.stream is not None:
+            self.stream.end()
+        for undo in self.subscriptions.values():
+            undo()
+        for cancel in tuple(self.calls.values()):
             cancel()
 
 
@@ -90,7 +119,7 @@ class Sessions:
         """Keep a new session and return its state; `now` is in seconds."""
         kept = self._kept[session.nonce] = LegacySession(capabilities, used_at=now)
         if len(self._kept) > MAX_SESSIONS:
-            self._kept.popitem(last=False)
+            self._kept.popitem(last=False)[1].end()
         return kept
 
     def of(self, session: Session, now: float) -> LegacySession:
@@ -115,18 +144,13 @@ class Sessions:
             self._ended.popitem(last=False)
         kept = self._kept.pop(session.nonce, None)
         if kept is not None:
-            kept.end_stream()
-            for undo in kept.subscriptions.values():
-                undo()
-            for cancel in tuple(kept.calls.values()):
-                cancel()
+            kept.end()
 
     def sweep(self, now: float) -> None:
         """Forget sessions that nobody has used for half an hour."""
         for nonce, kept in tuple(self._kept.items()):
             if kept.used_at >= now - IDLE_SECONDS:
                 return
-            if not kept.calls:
-                for undo in kept.subscriptions.values():
-                    undo()
+            if not kept.is_in_use:
+                kept.end()
                 del self._kept[nonce]

@@ -171,3 +171,4 @@ async def test_a_request_hops_once_whatever_a_client_says(client: Client) -> Non
     await client.initialize(0, ABLE)
     assert (await client.said(1, call("bot__echo", 1), Wharfinger_Hop="x"))[0] == 404
     assert (await client.said(0, call("bot__echo", 1), Wharfinger_Hop="x"))[0] == 200
+    assert (await client.said(1, call("bot__echo", 1), path=f"{PATH}?a=%23#b", X_Odd="\u65e5"))[0] == 200

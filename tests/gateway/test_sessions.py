@@ -1,0 +1,65 @@
+"""What a replica keeps of legacy sessions, and for how long."""
+
+import pytest
+
+from wharfinger_gateway import sessions
+from wharfinger_gateway.session import Session
+from wharfinger_gateway.sessions import IDLE_SECONDS, Sessions
+
+
+class Stream:
+    def __init__(self) -> None:
+        self.ended = False
+
+    def look(self) -> None:
+        raise AssertionError("nothing to tell")
+
+    def end(self) -> None:
+        self.ended = True
+
+
+def session(nonce: str, *, bound: bool = False, replica: str = "") -> Session:
+    return Session("dev.tools", "digest", "2025-11-25", 0, nonce, replica, bound)
+
+
+def test_sessions_that_nobody_uses_are_forgotten_and_those_under_way_are_not() -> None:
+    kept = Sessions()
+    ended: list[str] = []
+    for nonce in ("idle", "calling", "listening", "fresh"):
+        state = kept.begin(session(nonce), {}, IDLE_SECONDS + 1 if nonce == "fresh" else 0.0)
+        state.subscriptions["a://b"] = lambda nonce=nonce: ended.append(nonce)  # type: ignore[misc]  # a lambda that remembers
+    kept.of(session("calling"), 0.0).calls[1] = lambda: ended.append("cancelled")
+    kept.of(session("listening"), 0.0).listen(Stream())
+    kept.sweep(IDLE_SECONDS + 1)
+    assert (len(kept), ended) == (3, ["idle"])
+
+
+def test_of_too_many_the_one_unused_longest_makes_room_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MAX_SESSIONS", 2)
+    kept, stream = Sessions(), Stream()
+    kept.begin(session("old", bound=True), {}, 0.0).listen(stream)
+    kept.begin(session("new"), {}, 1.0)
+    assert not kept.is_lost(session("old", bound=True))
+    kept.begin(session("newest"), {}, 2.0)
+    assert stream.ended
+    assert kept.is_lost(session("old", bound=True))
+
+
+def test_a_session_is_lost_where_it_was_begun_and_is_not_known_or_where_it_has_ended() -> None:
+    kept = Sessions("here/1")
+    for bound, replica, lost in ((True, "here/1", True), (False, "here/1", False), (True, "there/2", False)):
+        assert kept.is_lost(session("x", bound=bound, replica=replica)) == lost
+    kept.begin(session("x", replica="here/1"), {}, 0.0)
+    kept.end(session("x", replica="here/1"))
+    assert kept.is_lost(session("x", replica="here/1"))
+
+
+def test_the_stream_that_ends_is_forgotten_unless_another_took_its_place() -> None:
+    state = Sessions().begin(session("x"), {}, 0.0)
+    first, second = Stream(), Stream()
+    state.listen(first)
+    state.listen(second)
+    state.left(first)
+    assert (first.ended, state.stream) == (True, second)
+    state.left(second)
+    assert not state.is_in_use
