@@ -155,8 +155,6 @@ async def _on_the_stream(going: Going, asker: _Asker) -> Response:
     async def take(message: Request | Notification) -> None:
         if isinstance(message, Notification):
             await going.relay.take(message)
-        elif not is_allowed(message.method, going.asking.capabilities):
-            await going.upstream.answer(message.id, declined(message), going.headers)
         else:
             # Not awaited here: the server may go on talking while the client thinks.
             task = asyncio.create_task(put(message))

@@ -73,8 +73,6 @@ class HttpSse:
             del self._streams[session.nonce]
             self._replica.sessions.end(session)
             self._replica.upstreams.leave(legacy_key(session))
-            for task in under_way:
-                task.cancel()
 
     async def _post(self, incoming: Incoming, permit: Permit, seal: Seal) -> Reply | Refusal:
         now = self._replica.clock()

@@ -39,6 +39,7 @@ async def test_a_state_counts_for_its_caller_its_tool_and_its_arguments_and_once
         (caller, {"name": "bot__echo"}),
         (caller, {"requestState": forged}),
         (caller, {"requestState": ""}),
+        (caller, {"requestState": f"{state}!"}),
         (caller, {"requestState": {"x": 1}}),
         (caller, {"requestState": "é" * 10}),
         (caller, {"requestState": "A" * 100_000}),
