@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from wharfinger_crds import names
+from wharfinger_operator.child import Child, Compared
 from wharfinger_operator.ownership import is_ours
 from wharfinger_operator.plan.default_deny import is_default_deny
 from wharfinger_operator.plan.identity import InstallationKey, installation_key
@@ -21,6 +23,7 @@ from wharfinger_operator.plan.rollout import is_rolling
 
 Copy = dict[str, Any]
 _PACKED: Final = "packed"
+_COMPARED: Final = "compared"
 _OWNER: Final = "owner"
 _ROLLS: Final = "rolls"
 _CLOSES: Final = "closes"
@@ -34,7 +37,13 @@ def packed_child(found: Mapping[str, Any]) -> Copy:
     if not is_ours(found):
         return {**_slim(found), **({_CLOSES: True} if found["kind"] == "NetworkPolicy" and is_default_deny(found) else {})}
     rolls = {_ROLLS: True} if found["kind"] == "Deployment" and is_rolling(found) else {}
-    return {**_slim(found), **rolls, _OWNER: installation_key(found), _PACKED: _packed(found)}
+    return {**_slim(found), **rolls, _OWNER: installation_key(found), _PACKED: _packed(found), _COMPARED: Compared()}
+
+
+def child(copy: Copy) -> Child:
+    """Return the child of a copy."""
+    meta = copy["metadata"]
+    return Child((copy["kind"], meta["namespace"], meta["name"]), partial(unpacked, copy), copy[_COMPARED])
 
 
 def packed_pod(found: Mapping[str, Any]) -> Copy:
