@@ -112,9 +112,9 @@ class HttpPool:
             connection.abort()
             return
         connection.idle_since = asyncio.get_running_loop().time()
-        self._idle.append(connection)
-        while connection.idle_since - self._idle[0].idle_since >= IDLE_SECONDS:
+        while self._idle and connection.idle_since - self._idle[0].idle_since >= IDLE_SECONDS:
             self._idle.pop(0).abort()
+        self._idle.append(connection)
 
     async def _connect(self) -> "_Connection":
         tls = self._login.tls or True if self._url.scheme == "https" else None
@@ -163,6 +163,7 @@ class _Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._bytes = 0
         self._heard = False
+        self._has_head = False
         self._has_end = False
         """The body's end is told by its head, not by that of the connection (RFC 9112 section 6.3)."""
 
@@ -207,7 +208,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End what is under way."""
         self._transport = None
-        if self._answer is not None and exc is None and self._heard and self._parser.get_status_code() >= 200 and not self._has_end:
+        if exc is None and self._has_head and not self._has_end:
             self._complete()
         elif not self._heard:
             self._fail(ClosedError("the server closed the connection"))
@@ -228,6 +229,10 @@ class _Connection(asyncio.Protocol):
                 self._has_end = True
             case b"retry-after":
                 self._headers["Retry-After"] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """Note the head of the final answer."""
+        self._has_head = self._parser.get_status_code() >= 200
 
     def on_body(self, piece: bytes) -> None:
         """Take a piece of the body."""
