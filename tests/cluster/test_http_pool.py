@@ -189,9 +189,11 @@ async def test_a_request_says_who_asks_under_the_path_of_the_server() -> None:
     async def credential() -> str:
         return "Bearer t"
 
-    async with serving(lambda _, __: answer(b"x", "Retry-After: 7", status="429 Too Many")) as server:
-        async with pool_of(Login(server=f"{server.url}/clusters/a/", authorization=credential)) as pool:
-            found = await pool.ask("POST", "/api?x=1", b"{}", "application/json")
+    async with (
+        serving(lambda _, __: answer(b"x", "Retry-After: 7", status="429 Too Many")) as server,
+        pool_of(Login(server=f"{server.url}/clusters/a/", authorization=credential)) as pool,
+    ):
+        found = await pool.ask("POST", "/api?x=1", b"{}", "application/json")
 
     assert found == (429, {"Retry-After": "7"}, b"x")
     assert server.heads[0].splitlines()[:6] == [
@@ -237,7 +239,9 @@ async def test_the_certificate_must_be_for_the_name_that_the_login_says(tmp_path
 
 
 async def test_where_the_login_names_a_proxy_requests_go_through_it() -> None:
-    async with serving(lambda _, __: answer(b'{"kind":"Namespace","metadata":{"name":"default"}}')) as proxy:
-        async with Cluster(Login(server="http://api.acme.dev:6443", proxy=proxy.url)) as cluster:
-            assert (await cluster.get(NAMESPACE, "default"))["metadata"]["name"] == "default"
+    async with (
+        serving(lambda _, __: answer(b'{"kind":"Namespace","metadata":{"name":"default"}}')) as proxy,
+        Cluster(Login(server="http://api.acme.dev:6443", proxy=proxy.url)) as cluster,
+    ):
+        assert (await cluster.get(NAMESPACE, "default"))["metadata"]["name"] == "default"
     assert proxy.heads[0].startswith("GET http://api.acme.dev:6443/api/v1/namespaces/default HTTP/1.1")
