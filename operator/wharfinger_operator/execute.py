@@ -50,7 +50,8 @@ async def execute(
 ) -> c.Finding | None:
     """Apply and delete in order; return why it stopped (Accepted=False), or None.
 
-    What somebody else made is never taken over: where `is_foreign` does not know (None), the API server is asked first.
+    What somebody else made is never taken over: where `is_foreign` does not know (None), the child is made only if nothing of its name is
+    there, else the API server is asked whose that is.
     `took` is given what each write returned, and whether that is what was written. Raises ClusterError, which means: again, later.
     """
     for found in changes.remake:
@@ -58,11 +59,12 @@ async def execute(
     for manifest in (*changes.replace, *changes.apply):
         where = "/".join(key_of(manifest))
         try:
-            foreign = is_foreign(key_of(manifest))
-            if await _is_foreign(cluster, manifest) if foreign is None else foreign:
+            foreign, replaced = is_foreign(key_of(manifest)), manifest in changes.replace
+            answer = await _create(cluster, manifest) if foreign is None else None
+            if foreign or (foreign is None and answer is None and await _is_foreign(cluster, manifest)):
                 return c.false(c.ACCEPTED, c.CONFLICT, f"{where} exists and is not ours: delete or rename it")
-            replaced = manifest in changes.replace
-            answer = await (cluster.replace if replaced else cluster.apply)(RESOURCES[manifest["kind"]], manifest)
+            if answer is None:
+                answer = await (cluster.replace if replaced else cluster.apply)(RESOURCES[manifest["kind"]], manifest)
             took(answer, as_wanted=admission.learn(manifest, answer, replaced=replaced))
         except Invalid as error:
             return c.false(c.ACCEPTED, c.INVALID, f"the API server refuses {where}: {error}")
@@ -72,6 +74,14 @@ async def execute(
         admission.forget(found)
         await _delete(cluster, found)
     return None
+
+
+async def _create(cluster: Cluster, manifest: dict[str, Any]) -> dict[str, Any] | None:
+    """Make a child of which nothing is known; None: there is something of that name."""
+    try:
+        return await cluster.create(RESOURCES[manifest["kind"]], manifest)
+    except Conflict:
+        return None
 
 
 async def _is_foreign(cluster: Cluster, manifest: Manifest) -> bool:
