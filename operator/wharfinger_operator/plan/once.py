@@ -8,16 +8,15 @@ from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
 KEPT: Final = 256
-"""Answers a decision; the oldest goes first."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def once(decide: Callable[P, T]) -> Callable[P, T]:
+def once(decide: Callable[P, T], kept: int = KEPT) -> Callable[P, T]:
     """Return a pure function with a memory, which knows its arguments by identity: they must be frozen, and are compared at no cost.
 
-    An entry or an environment that was written is another object, and decided anew.
+    `kept` are the answers that are remembered, the oldest going first. An entry or an environment that was written is another object, and decided anew.
     """
     answers: OrderedDict[tuple[int, ...], tuple[tuple[Any, ...], T]] = OrderedDict()
 
@@ -27,7 +26,7 @@ def once(decide: Callable[P, T]) -> Callable[P, T]:
         if key not in answers:
             # The values are kept as well: what is gone gives its identity to others.
             answers[key] = values, decide(*values, **named)
-            if len(answers) > KEPT:
+            if len(answers) > kept:
                 answers.popitem(last=False)
         return answers[key][1]
 
