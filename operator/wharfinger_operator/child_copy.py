@@ -7,6 +7,7 @@ kept by name only, so that it is never taken over.
 from __future__ import annotations
 
 import re
+import sys
 import zlib
 from collections.abc import Mapping
 from functools import partial
@@ -96,8 +97,8 @@ def _packed(found: Mapping[str, Any]) -> bytes:
 def _slim(found: Mapping[str, Any]) -> Copy:
     meta = found["metadata"]
     return {
-        "kind": found["kind"],
+        "kind": sys.intern(found["kind"]),
         "metadata": {
-            "name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"], "resourceVersion": meta["resourceVersion"],
+            "name": meta["name"], "namespace": sys.intern(meta["namespace"]), "uid": meta["uid"], "resourceVersion": meta["resourceVersion"],
         },
     }  # fmt: skip
