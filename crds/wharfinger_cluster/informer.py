@@ -126,7 +126,7 @@ class Informer:
             version = page.resource_version
             for item in page.items:
                 seen.add(_key(item))
-                if not self._is_older(item):
+                if not self._is_older(_key(item), item["metadata"]["resourceVersion"]):
                     self._put(item)
         for key in self._store.keys() - seen:
             if self._written.get(key, 0) <= int(version):
@@ -151,17 +151,22 @@ class Informer:
                     self._version = ""
 
     def _take(self, event: WatchEvent) -> None:
-        if event.type != "BOOKMARK" and not self._is_older(event.object):
-            self._written.pop(_key(event.object), None)
+        if event.type != "BOOKMARK" and not self._is_older(event.key, event.version):
+            self._written.pop(event.key, None)
             if event.type == "DELETED":
-                self._remove(_key(event.object))
-            else:
+                self._remove(event.key)
+            # Not even read, where a write of ours has told it before.
+            elif not self._has(event.key, event.version):
                 self._put(event.object)
-        self._version = event.object["metadata"]["resourceVersion"]
+        self._version = event.version
 
-    def _is_older(self, found: Object) -> bool:
-        written = self._written.get(_key(found))
-        return written is not None and int(found["metadata"]["resourceVersion"]) < written
+    def _is_older(self, key: Key, version: str) -> bool:
+        written = self._written.get(key)
+        return written is not None and int(version) < written
+
+    def _has(self, key: Key, version: str) -> bool:
+        found = self._store.get(key)
+        return found is not None and bool(found["metadata"]["resourceVersion"] == version)
 
     def _put(self, found: Object) -> Key:
         key = _key(found)

@@ -4,6 +4,7 @@ Invariants: a path names exactly what was asked for. A name that no object can h
 into "delete this collection", and the API server takes an escaped slash for a slash, so that a name could lead to another object.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -61,13 +62,15 @@ class Scope:
 
 
 EVERYTHING = Scope()
+_PLAIN = re.compile(r"[-.a-zA-Z0-9]+")
+"""What needs no quoting."""
 
 
 def _segment(name: str) -> str:
     # apimachinery's IsValidPathSegmentName
     if name in {"", ".", ".."} or "/" in name or "%" in name:
         raise ValueError(f"{name[:253]!r} is no object name")
-    return quote(name, safe="")
+    return name if _PLAIN.fullmatch(name) else quote(name, safe="")
 
 
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import urlencode
 
 import aiohttp
@@ -17,6 +18,7 @@ from yarl import URL
 
 from wharfinger_cluster.connection import Login
 from wharfinger_cluster.errors import Invalid, Unreachable, refusal
+from wharfinger_cluster.http_pool import SECONDS, Answer, HttpPool
 from wharfinger_cluster.resource import Object, Resource
 
 RequestHook = Callable[[str, Resource, int, float], None]
@@ -28,7 +30,7 @@ WRITES = frozenset({"create", "apply", "patch", "update", "delete"})
 READ_ATTEMPTS = 4
 READ_PAUSE = 10.0
 """Longest wait, in seconds, before a read that met 429 is sent again."""
-_REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
+_PROXIED_TIMEOUT = aiohttp.ClientTimeout(total=SECONDS, sock_connect=10)
 _METHODS = {"create": "POST", "apply": "PATCH", "patch": "PATCH", "update": "PUT", "delete": "DELETE"}
 _CONTENT_TYPES = {"apply": "application/apply-patch+yaml", "patch": "application/merge-patch+json"}
 
@@ -52,7 +54,7 @@ class Call:
             if self.name is None
             else self.resource.object(self.name, self.namespace, self.subresource)
         )
-        query = urlencode({key: value for key, value in self.params.items() if value})
+        query = _query(tuple(self.params.items()))
         return f"{path}?{query}" if query else path
 
     def __str__(self) -> str:
@@ -67,17 +69,20 @@ class Transport:
     def __init__(self, login: Login, on_request: RequestHook | None) -> None:
         self._login = login
         self._on_request = on_request or (lambda verb, resource, status, seconds: None)
-        self._requests: aiohttp.ClientSession
+        self._requests: HttpPool
+        self._proxied: aiohttp.ClientSession
         self._watches: aiohttp.ClientSession
 
     async def open(self) -> None:
         """Make the sessions; nothing is sent yet."""
-        self._requests = self._login.session()
+        self._requests = HttpPool(self._login)
+        self._proxied = self._login.session()
         self._watches = self._login.session(limit=0)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._requests.close()
+        self._requests.close()
+        await self._proxied.close()
         await self._watches.close()
 
     async def send(self, call: Call, body: Object | None = None) -> Object:
@@ -96,7 +101,7 @@ class Transport:
     @asynccontextmanager
     async def stream(self, call: Call, *, silence: float, total: float) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open a watch and give the chunks of its body; `silence` and `total` bound the wait for bytes and the whole, in seconds."""
-        url = self._url(call)
+        url = self._url(_target(call))
         timeout = aiohttp.ClientTimeout(total=total, sock_connect=10, sock_read=silence)
         started, status = time.monotonic(), 0
         try:
@@ -118,27 +123,43 @@ class Transport:
 
     async def _exchange(self, call: Call, body: Object | None) -> bytes:
         content = None if body is None else msgspec.json.encode(body)
-        headers = {"Content-Type": _CONTENT_TYPES.get(call.verb, "application/json")} if content else {}
-        method, url = _METHODS.get(call.verb, "GET"), self._url(call)
+        kind = _CONTENT_TYPES.get(call.verb, "application/json")
+        method, target = _METHODS.get(call.verb, "GET"), _target(call)
+        ask = self._ask_through_proxy if self._login.proxy else self._requests.ask
         started, status = time.monotonic(), 0
         try:
             with _translated(call):
-                async with self._requests.request(
-                    method, url, data=content, headers=headers, timeout=_REQUEST_TIMEOUT, allow_redirects=False
-                ) as response:
-                    answer, status = await response.read(), response.status
+                answer = await ask(method, target, content, kind)
+            status = answer.status
         finally:
             self._on_request(call.verb, call.resource, status, time.monotonic() - started)
         if not 200 <= status < 300:
-            raise refusal(str(call), call.resource, status, answer, response.headers)
-        return answer
+            raise refusal(str(call), call.resource, status, answer.body, answer.headers)
+        return answer.body
 
-    def _url(self, call: Call) -> URL:
-        try:
-            # Encoded already: yarl would otherwise decode what must stay quoted in a name.
-            return URL(f"{self._login.server}{call.target}", encoded=True)
-        except ValueError as error:
-            raise Invalid(f"{call}: {error}") from None
+    async def _ask_through_proxy(self, method: str, target: str, content: bytes | None, kind: str) -> Answer:
+        headers = {"Content-Type": kind} if content else {}
+        async with self._proxied.request(
+            method, self._url(target), data=content, headers=headers, timeout=_PROXIED_TIMEOUT, allow_redirects=False
+        ) as response:
+            again = response.headers.get("Retry-After")
+            return Answer(response.status, {} if again is None else {"Retry-After": again}, await response.read())
+
+    def _url(self, target: str) -> URL:
+        # Encoded already: yarl would otherwise decode what must stay quoted in a name.
+        return URL(f"{self._login.server}{target}", encoded=True)
+
+
+@lru_cache(maxsize=256)
+def _query(params: tuple[tuple[str, str], ...]) -> str:
+    return urlencode([(key, value) for key, value in params if value])
+
+
+def _target(call: Call) -> str:
+    try:
+        return call.target
+    except ValueError as error:
+        raise Invalid(f"{call}: {error}") from None
 
 
 @contextmanager

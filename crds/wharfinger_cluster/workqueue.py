@@ -4,6 +4,7 @@ Invariants:
 * A key waits at most once, however often it is added.
 * A key is never worked on twice at the same time; added meanwhile, it waits again as soon as it is done.
 * A key that fails is tried again after 0.2 s, doubling to 300 s, with jitter; one success forgets the failures.
+* Between two keys, everybody else gets a turn.
 * Memory is bounded by the number of different keys.
 """
 
@@ -148,6 +149,8 @@ class WorkQueue(Generic[K]):
                     self.add_after(key, again)
             finally:
                 self.done(key)
+            # Who works on many keys without ever having to wait would hold up everybody else: a lease is lost within seconds.
+            await asyncio.sleep(0)
 
     def _due(self, key: K) -> None:
         del self._later[key]

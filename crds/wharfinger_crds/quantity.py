@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 _FORM: Final = re.compile(
@@ -15,9 +16,12 @@ _BINARY: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 
 def amount(value: object) -> Fraction | None:
     """Return the exact amount of a quantity, given as text or number; None for everything else."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    found = _FORM.fullmatch(str(value).strip())
+    return None if isinstance(value, bool) or not isinstance(value, str | int | float) else _amount(str(value).strip())
+
+
+@lru_cache(maxsize=512)
+def _amount(text: str) -> Fraction | None:
+    found = _FORM.fullmatch(text)
     if found is None:
         return None
     number, unit, exponent = found.groups()

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from wharfinger_crds import names
 
@@ -58,6 +59,10 @@ class Definitions:
         return {"binaryData": {names.PACKED_TOOLS_KEY: base64.b64encode(self.packed).decode()}}
 
 
+_known: Final[WeakValueDictionary[str, Definitions]] = WeakValueDictionary()
+"""By hash, as long as somebody holds them: servers are asked again and again, and mostly say the same."""
+
+
 def definitions_text(tools: Iterable[Mapping[str, Any]]) -> str:
     """Return the document: sorted by name, keys of each tool in the order the server gave, which is also that of a form."""
     return json.dumps(sorted(tools, key=lambda tool: str(tool["name"])), ensure_ascii=False, separators=(",", ":"))
@@ -69,8 +74,11 @@ def definitions_hash(text: str) -> str:
 
 
 def definitions_of(tools: Sequence[Mapping[str, Any]]) -> Definitions:
-    """Return the definitions of a server's tools. Raises DefinitionsTooLargeError."""
+    """Return the definitions of a server's tools; equal lists are one value in memory, too. Raises DefinitionsTooLargeError."""
     text = definitions_text(tools)
+    found = definitions_hash(text)
+    if (known := _known.get(found)) is not None:
+        return known
     plain = text.encode()
     packed = zlib.compress(plain, _LEVEL)
     if len(plain) > TEXT_BYTES or (len(plain) > PLAIN_BYTES and len(packed) > STORED_BYTES):
@@ -78,7 +86,8 @@ def definitions_of(tools: Sequence[Mapping[str, Any]]) -> Definitions:
             f"the definitions of the {len(tools)} tools have {len(plain)} bytes, {len(packed)} compressed: "
             f"{TEXT_BYTES} and {STORED_BYTES} can be stored"
         )
-    return Definitions(definitions_hash(text), tool_digests(tools), packed)
+    made = _known[found] = Definitions(found, tool_digests(tools), packed)
+    return made
 
 
 def tool_digests(tools: Iterable[Mapping[str, Any]]) -> dict[str, str]:

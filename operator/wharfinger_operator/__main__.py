@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -47,7 +48,15 @@ def main() -> int:
         parser.error(str(error))
     logging.basicConfig(level=configuration.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    _collect_less()
     return uvloop.run(_run(configuration, arguments.kubeconfig))
+
+
+def _collect_less() -> None:
+    """Let the collector look for cycles less often, and never among what importing has left: it took a tenth of the CPU time, for nothing."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 async def _run(configuration: Configuration, kubeconfig: str) -> int:

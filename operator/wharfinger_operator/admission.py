@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from wharfinger_crds import conditions as c
-from wharfinger_operator.diff import added, is_answered, is_settled, missing, state_of
+from wharfinger_operator.diff import added, is_answered, is_frozen, is_settled, missing, state_of
 from wharfinger_operator.world import Key, Manifest, key_of
 
 _SHOWN: Final = 10
@@ -23,14 +23,18 @@ class Admission:
     def __init__(self) -> None:
         self.answers: dict[Key, str] = {}
 
-    def learn(self, written: dict[str, Any], answer: Manifest, *, replaced: bool) -> None:
-        """Take in what a write came back as. An applied object may hold what a person added to it, a replaced one only what admission did."""
+    def learn(self, written: dict[str, Any], answer: Manifest, *, replaced: bool) -> bool:
+        """Take in what a write came back as, and tell whether that is what was written.
+
+        An applied object may hold what a person added to it, a replaced one only what admission did.
+        """
         foreign = bool(added(written, answer))
         changed = set(missing(written, answer)) - {"metadata.resourceVersion"}
         if (replaced and foreign) or (not foreign and changed):
             self.answers[key_of(written)] = state_of(answer)
         else:
             self.forget(written)
+        return not (foreign or changed or is_frozen(written, answer) or answer["metadata"].get("deletionTimestamp"))
 
     def forget(self, child: Manifest) -> None:
         """Drop what is known of a child."""

@@ -120,7 +120,8 @@ class ClusterCopies:
         """Conclude anew; tell, where something is different from what was settled."""
         self._pending = None
         before = (self._facts, self._ranges)
-        self._facts = self._concluded()
+        if (facts := self._concluded()) != self._facts:
+            self._facts = facts
         self._ranges = self._steady()
         if self._settled and before != (self._facts, self._ranges):
             _log.info("the cluster's network is another, or is seen differently")

@@ -34,7 +34,9 @@ from wharfinger_cluster.resource import (
 from wharfinger_crds import names
 from wharfinger_crds.settings import Namespaces
 from wharfinger_crds.tool_definitions import read_definitions, tool_digests
-from wharfinger_operator.child_copy import Copy, closes, ids, is_stranger, owner, packed_child, packed_pod, rolls, unpacked
+from wharfinger_operator.child import Child
+from wharfinger_operator.child_copy import Copy, child, closes, ids, is_stranger, owner, packed_child, packed_pod, rolls, unpacked
+from wharfinger_operator.diff import stamp_of
 from wharfinger_operator.ownership import is_ours
 from wharfinger_operator.plan.identity import InstallationKey
 from wharfinger_operator.world import DnsService, Stored
@@ -127,9 +129,9 @@ class Copies:
                 for copy in informer.store.values():
                     self._index(copy, None)
 
-    def children(self, namespace: str, name: str) -> tuple[Object, ...]:
+    def children(self, namespace: str, name: str) -> tuple[Child, ...]:
         """Return the children of an installation, in every namespace."""
-        return tuple(unpacked(copy) for copy in self._of(namespace, name) if not is_stranger(copy) and copy["kind"] != "Pod")
+        return tuple(child(copy) for copy in self._of(namespace, name) if not is_stranger(copy) and copy["kind"] != "Pod")
 
     def strangers(self, namespace: str, name: str) -> tuple[Object, ...]:
         """Return what stands beside the children of an installation and was not made by the operator; without its contents."""
@@ -149,14 +151,20 @@ class Copies:
         informer = self._children.get((kind, namespace))
         return informer is not None and not informer.scope.labels and informer.problem is None
 
-    def took(self, written: Object) -> None:
-        """Take in what a write returned, so that the next look does not see the time before; nobody is told."""
+    def took(self, written: Object, *, as_wanted: bool) -> None:
+        """Take in what a write returned, so that the next look does not see the time before; nobody is told.
+
+        `as_wanted`: it is as the manifest wants it that its stamp is of.
+        """
         informer = self._children.get((written["kind"], written["metadata"]["namespace"]))
         if informer is not None:
             where = (written["metadata"]["name"], written["metadata"]["namespace"])
             before = informer.get(*where)
             informer.take(written)
-            self._index(before, informer.get(*where))
+            after = informer.get(*where)
+            self._index(before, after)
+            if as_wanted and after is not None and after["metadata"]["resourceVersion"] == written["metadata"]["resourceVersion"]:
+                child(after).compared.stamp = stamp_of(written)
 
     def rolling(self) -> Iterable[str]:
         """Return the ids of installations whose server is on its way to a revision, or about to be."""

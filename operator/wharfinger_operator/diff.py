@@ -9,14 +9,16 @@ Server-side apply leaves others' fields alone, so such a child is replaced.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+import msgspec
+
 from wharfinger_crds import names
 from wharfinger_crds.quantity import amount
+from wharfinger_operator.child import Child
 from wharfinger_operator.filled_in import KEPT_OF_SERVICE, is_filled_in
 from wharfinger_operator.plan.egress import POLICY_KINDS
 from wharfinger_operator.world import Key, Manifest, key_of
@@ -56,23 +58,38 @@ def diff(
     if desired is None:
         return Changes()
     live = {key_of(manifest): manifest for manifest in owned}
-    wanted = {key_of(manifest) for manifest in desired}
-    open_ = [m for m in desired if not is_answered(m, live.get(key_of(m)), answers)]
-    remade = [m for m in open_ if key_of(m) in live and _is_frozen(m, live[key_of(m)])]
-    pending = [m for m in open_ if key_of(m) not in existing and (m in remade or not is_settled(m, live.get(key_of(m))))]
-    tampered = [m for m in open_ if m not in remade and key_of(m) in live and added(m, live[key_of(m)])]
+    apply, replace, remake = [], [], []
+    wanted = set()
+    for manifest in desired:
+        key, made = key_of(manifest), stamped(manifest)
+        found = live.get(key)
+        wanted.add(key)
+        if found is None:
+            if key not in existing:
+                apply.append(made)
+        elif _is_known_to_be_as(made, found) or (answers and is_answered(manifest, found, answers)):
+            continue
+        elif is_frozen(manifest, found):
+            remake.append(found)
+            apply.append(made)
+        elif added(manifest, found):
+            replace.append(_replacement(made, found))
+        elif found["metadata"].get("deletionTimestamp") or missing(made, found):
+            apply.append(made)
+        elif isinstance(found, Child):
+            found.compared.stamp = stamp_of(made)
     surplus = [m for key, m in live.items() if key not in wanted and not m["metadata"].get("deletionTimestamp") and not spares(m)]
     return Changes(
-        apply=tuple(stamped(m) for m in pending if m not in tampered),
-        replace=tuple(_replacement(m, live[key_of(m)]) for m in tampered),
+        apply=tuple(apply),
+        replace=tuple(replace),
         delete=tuple(sorted(surplus, key=lambda m: (_DELETE_ORDER.index(m["kind"]), key_of(m)))),
-        remake=tuple(live[key_of(m)] for m in remade),
+        remake=tuple(remake),
     )
 
 
 def stamped(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return the manifest with the hash of itself as annotation."""
-    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:32]
+    digest = hashlib.sha256(msgspec.json.encode(manifest, order="sorted")).hexdigest()[:32]
     metadata = manifest["metadata"]
     return {**manifest, "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), APPLIED: digest}}}
 
@@ -93,7 +110,7 @@ def is_answered(desired: dict[str, Any], live: Manifest | None, answers: Mapping
 def state_of(live: Manifest) -> str:
     """Return a hash of the parts of an object in which nothing may be that we did not write."""
     parts = {**{part: live[part] for part in live.keys() & _CLOSED_PARTS}, "labels": live["metadata"].get("labels", {})}
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
 
 
 def stamp_of(manifest: Manifest) -> str | None:
@@ -114,49 +131,60 @@ def _added(live: object, desired: object, path: str, kind: str) -> list[str]:
     if live == desired:
         return []
     if isinstance(desired, list) and isinstance(live, list):
-        extra = [f"{path}[{len(desired)}]"] if len(live) > len(desired) else []
-        return [*extra, *(below for a, b in zip(live, desired, strict=False) for below in _added(a, b, f"{path}[]", kind))]
-    if not isinstance(desired, Mapping) or not isinstance(live, Mapping):
+        found = [f"{path}[{len(desired)}]"] if len(live) > len(desired) else []
+        for a, b in zip(live, desired, strict=False):
+            found += _added(a, b, f"{path}[]", kind)
+        return found
+    if not isinstance(desired, dict) or not isinstance(live, dict):
         return []
-    extra = [f"{path}.{key}" for key in live.keys() - desired.keys() if not is_filled_in(kind, f"{path}.{key}", live[key])]
-    for key in live.keys() & desired.keys():
-        extra += _added(live[key], desired[key], f"{path}.{key}", kind)
-    return extra
+    found = []
+    for key, value in live.items():
+        if key in desired:
+            found += _added(value, desired[key], f"{path}.{key}", kind)
+        elif not is_filled_in(kind, f"{path}.{key}", value):
+            found.append(f"{path}.{key}")
+    return found
 
 
-def _is_frozen(desired: Manifest, live: Manifest) -> bool:
-    # The API server lets nobody change the type of a Secret, nor a Secret that somebody made immutable.
+def is_frozen(desired: Manifest, live: Manifest) -> bool:
+    """Tell whether the API server lets nobody make of a live object what is desired: of a Secret, another type, or anything once immutable."""
     return desired["kind"] == "Secret" and (live.get("type", "Opaque") != desired["type"] or live.get("immutable") is True)
 
 
 def missing(desired: Mapping[str, Any], live: Manifest) -> tuple[str, ...]:
     """Return the paths at which a live object does not say what the desired one says, sorted."""
-    return tuple(sorted(set(_missing(live, desired, ""))))
+    return tuple(sorted(set(_missing_in(live, desired, ""))))
 
 
-def _missing(live: object, desired: object, path: str) -> Iterator[str]:
-    if live == desired:
-        return
-    if isinstance(desired, Mapping) and isinstance(live, Mapping):
-        for key, value in desired.items():
-            below = f"{path}.{key}" if path else key
-            if key in live:
-                yield from _missing(live[key], value, below)
-            else:
-                yield below
-    elif isinstance(desired, list) and isinstance(live, list) and len(live) == len(desired):
-        for a, b in zip(live, desired, strict=True):
-            yield from _missing(a, b, f"{path}[]")
-    elif live != desired and not (_is_quantity(path) and amount(live) is not None and amount(live) == amount(desired)):
-        yield path
+def _missing_in(live: Mapping[str, Any], desired: Mapping[str, Any], path: str) -> list[str]:
+    found: list[str] = []
+    for key, value in desired.items():
+        below = f"{path}.{key}" if path else key
+        if key not in live:
+            found.append(below)
+        elif live[key] != value:
+            found += _missing(live[key], value, below)
+    return found
+
+
+def _missing(live: object, desired: object, path: str) -> list[str]:
+    """Return the paths below two values that differ."""
+    if isinstance(desired, dict) and isinstance(live, dict):
+        return _missing_in(live, desired, path)
+    if isinstance(desired, list) and isinstance(live, list) and len(live) == len(desired):
+        return [each for a, b in zip(live, desired, strict=True) if a != b for each in _missing(a, b, f"{path}[]")]
+    return [] if _is_quantity(path) and amount(live) is not None and amount(live) == amount(desired) else [path]
 
 
 def _is_quantity(path: str) -> bool:
     return any(part in path for part in _QUANTITIES)
 
 
-def _replacement(desired: dict[str, Any], live: Manifest) -> dict[str, Any]:
-    manifest = stamped(desired)
+def _is_known_to_be_as(made: Manifest, live: Manifest) -> bool:
+    return isinstance(live, Child) and live.compared.stamp == stamp_of(made)
+
+
+def _replacement(manifest: dict[str, Any], live: Manifest) -> dict[str, Any]:
     kept = {key: value for key, value in live.get("spec", {}).items() if manifest["kind"] == "Service" and key in KEPT_OF_SERVICE}
     spec = {"spec": {**kept, **manifest["spec"]}} if "spec" in manifest else {}
     return {**manifest, **spec, "metadata": {**manifest["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}}

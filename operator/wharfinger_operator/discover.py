@@ -12,6 +12,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from wharfinger_crds import conditions as c
@@ -27,6 +28,8 @@ AT_ONCE: Final = 16
 RETRY_BASE: Final = 1.0
 RETRY_CAP: Final = 60.0
 QUIET_FAILURES: Final = 3
+SOON: Final = 0.5
+"""Seconds within which most servers answer: for so long nobody needs to be told that the answer is not known yet."""
 SETTLE: Final = 0.5
 """Seconds after an announcement until the question: several changes in a row are one. Doubled by each that follows soon."""
 CALM: Final = 60.0
@@ -45,7 +48,7 @@ class Question:
     interval: float
     timeout: float
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """What makes it the same question."""
         return fingerprint(self.connection, self.revision)
@@ -82,6 +85,10 @@ class _Conversation:
     task: asyncio.Task[None] | None = None
     result: Discovery | None = field(default=None, repr=False)
     announced: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    soon: asyncio.TimerHandle | None = None
+    """Runs while the first answer to the question is expected at any moment."""
+    withheld: bool = False
+    """Something was not reported because of that."""
 
 
 def settling(row: int) -> float:
@@ -115,6 +122,15 @@ class Discoverer:
         """Tell whether the installation was asked about."""
         return (namespace, name) in self._conversations
 
+    def withholds(self, namespace: str, name: str) -> bool:
+        """Tell whether a report had better wait for an answer that is expected at any moment: with it, or without it after SOON, the
+        installation is looked at again."""
+        conversation = self._conversations.get((namespace, name))
+        if conversation is None or conversation.soon is None:
+            return False
+        conversation.withheld = True
+        return True
+
     def definitions(self) -> frozenset[str]:
         """Return the names of the ConfigMaps that current results stand in."""
         found = (conversation.result for conversation in self._conversations.values())
@@ -131,6 +147,7 @@ class Discoverer:
             return
         self._stop(key, conversation)
         conversation.question = question
+        conversation.soon = asyncio.get_running_loop().call_later(SOON, self._is_late, key, conversation)
         conversation.task = asyncio.create_task(self._keep_asking(key, conversation))
 
     def pause(self, namespace: str, name: str) -> None:
@@ -145,6 +162,8 @@ class Discoverer:
 
     async def close(self) -> None:
         """Stop all tasks and wait for them."""
+        for conversation in self._conversations.values():
+            self._end_withholding(conversation)
         tasks = [conversation.task for conversation in self._conversations.values() if conversation.task]
         for task in tasks:
             task.cancel()
@@ -155,9 +174,21 @@ class Discoverer:
     def _stop(self, key: tuple[str, str], conversation: _Conversation) -> None:
         if self._listeners is not None:
             self._listeners.drop(key)
+        self._end_withholding(conversation)
         if conversation.task is not None:
             conversation.task.cancel()
             conversation.task = None
+
+    def _is_late(self, key: tuple[str, str], conversation: _Conversation) -> None:
+        if self._end_withholding(conversation):
+            self._on_result(*key)
+
+    def _end_withholding(self, conversation: _Conversation) -> bool:
+        """Let reports be made again; tell whether one was not."""
+        if conversation.soon is not None:
+            conversation.soon.cancel()
+        withheld, conversation.soon, conversation.withheld = conversation.withheld, None, False
+        return withheld
 
     async def _keep_asking(self, key: tuple[str, str], conversation: _Conversation) -> None:
         failures = announcements = 0
@@ -166,9 +197,11 @@ class Discoverer:
             result = await self._once(question, key, conversation)
             self._observe(result.reason)
             failures = failures + 1 if result.definitions is None else 0
-            if (failures == 0 or failures >= QUIET_FAILURES) and result != conversation.result:
+            if failures == 0 or failures >= QUIET_FAILURES:
+                withheld, changed = self._end_withholding(conversation), result != conversation.result
                 conversation.result = result
-                self._on_result(*key)
+                if changed or withheld:
+                    self._on_result(*key)
             pause = min(RETRY_BASE * 2 ** (failures - 1), RETRY_CAP) if failures else question.interval
             pause *= random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
             announcements = await self._rest(conversation, pause, announcements)

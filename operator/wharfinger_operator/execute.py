@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.errors import Conflict, Forbidden, Invalid, NotFound
@@ -34,30 +34,38 @@ RESOURCES: Final[dict[str, Resource]] = {
 }
 
 
+class Took(Protocol):
+    """Takes in what a write returned."""
+
+    def __call__(self, written: dict[str, Any], *, as_wanted: bool) -> None:
+        """Take it in; `as_wanted`: it is what was written."""
+
+
 async def execute(
     cluster: Cluster,
     changes: Changes,
     is_foreign: Callable[[Key], bool | None],
     admission: Admission,
-    took: Callable[[dict[str, Any]], None] = lambda _: None,
+    took: Took = lambda written, *, as_wanted: None,
 ) -> c.Finding | None:
     """Apply and delete in order; return why it stopped (Accepted=False), or None.
 
-    What somebody else made is never taken over: where `is_foreign` does not know (None), the API server is asked first.
-    `took` is given what each write returned. Raises ClusterError, which means: again, later.
+    What somebody else made is never taken over: where `is_foreign` does not know (None), the child is made only if nothing of its name is
+    there, else the API server is asked whose that is.
+    `took` is given what each write returned, and whether that is what was written. Raises ClusterError, which means: again, later.
     """
     for found in changes.remake:
         await _delete(cluster, found)
     for manifest in (*changes.replace, *changes.apply):
         where = "/".join(key_of(manifest))
         try:
-            foreign = is_foreign(key_of(manifest))
-            if await _is_foreign(cluster, manifest) if foreign is None else foreign:
+            foreign, replaced = is_foreign(key_of(manifest)), manifest in changes.replace
+            answer = await _create(cluster, manifest) if foreign is None else None
+            if foreign or (foreign is None and answer is None and await _is_foreign(cluster, manifest)):
                 return c.false(c.ACCEPTED, c.CONFLICT, f"{where} exists and is not ours: delete or rename it")
-            replaced = manifest in changes.replace
-            answer = await (cluster.replace if replaced else cluster.apply)(RESOURCES[manifest["kind"]], manifest)
-            admission.learn(manifest, answer, replaced=replaced)
-            took(answer)
+            if answer is None:
+                answer = await (cluster.replace if replaced else cluster.apply)(RESOURCES[manifest["kind"]], manifest)
+            took(answer, as_wanted=admission.learn(manifest, answer, replaced=replaced))
         except Invalid as error:
             return c.false(c.ACCEPTED, c.INVALID, f"the API server refuses {where}: {error}")
         except Forbidden as error:
@@ -66,6 +74,14 @@ async def execute(
         admission.forget(found)
         await _delete(cluster, found)
     return None
+
+
+async def _create(cluster: Cluster, manifest: dict[str, Any]) -> dict[str, Any] | None:
+    """Make a child of which nothing is known; None: there is something of that name."""
+    try:
+        return await cluster.create(RESOURCES[manifest["kind"]], manifest)
+    except Conflict:
+        return None
 
 
 async def _is_foreign(cluster: Cluster, manifest: Manifest) -> bool:

@@ -19,13 +19,15 @@ class InstallationIndex:
     def take(self, old: Installation | None, new: Installation | None) -> None:
         """Take in one change."""
         if old is not None:
+            name = _name(old)
             for facet in _facets(old):
-                del self._found[facet][_name(old)]
+                del self._found[facet][name]
                 if not self._found[facet]:
                     del self._found[facet]
         if new is not None:
+            name = _name(new)
             for facet in _facets(new):
-                self._found.setdefault(facet, {})[_name(new)] = new
+                self._found.setdefault(facet, {})[name] = new
 
     def of_entry(self, name: str) -> tuple[Installation, ...]:
         """Return those that name an entry."""

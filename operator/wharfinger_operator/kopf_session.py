@@ -1,6 +1,6 @@
 """The session that kopf talks to the API server through, and what is overheard there.
 
-kopf says neither that it listed anew, so that deletions may have been missed, nor that a watch is dead. And what it would
+It is told the news only. kopf says neither that it listed anew, so that deletions may have been missed, nor that a watch is dead. And what it would
 not bear, it is spared: after 401 it logs in again without a pause, after 429 it sleeps for as long as it is told.
 """
 
@@ -10,12 +10,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import aiohttp
 import kopf
 
 from wharfinger_cluster.connection import Login
+from wharfinger_operator.kopf_news import NewsOfWatch, news_of_list
 
 WAITS: Final = frozenset({401, 429})
 """Answers that are made a connection error of, which kopf tries again with its own pauses: the next request carries a fresh token."""
@@ -24,6 +26,8 @@ SILENT: Final = 60.0
 
 OnList = Callable[[str], object]
 """Called with the plural of what kopf has begun to list."""
+IsKnownOf = Callable[[str, str, str, int], bool]
+"""Tells whether an object, by plural, namespace, name and version, is known at that version or a newer one."""
 
 
 class DeadWatchError(Exception):
@@ -33,8 +37,9 @@ class DeadWatchError(Exception):
 class Overhearing:
     """A middleware of aiohttp clients."""
 
-    def __init__(self, on_list: OnList, clock: Callable[[], float]) -> None:
+    def __init__(self, on_list: OnList, is_known: IsKnownOf, clock: Callable[[], float]) -> None:
         self._on_list = on_list
+        self._is_known = is_known
         self._clock = clock
         self._watches: dict[str, tuple[str, float]] = {}
         """By path: the version and the time of the last watch."""
@@ -49,22 +54,29 @@ class Overhearing:
         if response.status in WAITS:
             response.release()
             raise aiohttp.ClientConnectionError(f"{response.status} {response.reason}")
+        plural = path.rpartition("/")[2]
         if response.ok and "watch" in query:
             self._watches[path] = (query.get("resourceVersion", ""), self._clock())
-        elif response.ok and "continue" not in query:
-            self._on_list(path.rpartition("/")[2])
+            # What was left out of it was heard, too.
+            news: Any = NewsOfWatch(response.content, partial(self._is_known, plural), lambda: self._watches.pop(path, None))
+            response.content = news
+        elif response.ok:
+            # Where aiohttp keeps what was read.
+            response._body = news_of_list(await response.read(), partial(self._is_known, plural))
+            if "continue" not in query:
+                self._on_list(plural)
         return response
 
 
 def kopf_session(
-    login: Login, on_list: OnList, home: asyncio.AbstractEventLoop, clock: Callable[[], float] = time.monotonic
+    login: Login, on_list: OnList, is_known: IsKnownOf, home: asyncio.AbstractEventLoop, clock: Callable[[], float] = time.monotonic
 ) -> kopf.AiohttpSession:
-    """Return a session of the running loop; its credential is asked for in the loop `home`, where it belongs to."""
+    """Return a session of the running loop; its credential is asked for in the loop `home`, where it belongs to, `is_known` in this one."""
 
     async def authorize() -> str:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_asked(login), home))
 
-    session = replace(login, authorization=authorize).session(outer=(Overhearing(on_list, clock),))
+    session = replace(login, authorization=authorize).session(outer=(Overhearing(on_list, is_known, clock),))
     return kopf.AiohttpSession(server=login.server, default_namespace=login.namespace, aiohttp_session=session)
 
 

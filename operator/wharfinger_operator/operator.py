@@ -63,7 +63,7 @@ class Operator:
         self.queue: WorkQueue[Key] = WorkQueue()
         scopes = {**dict.fromkeys(RECONCILED, Scope()), TOKEN: Scope(settings.namespaces.system)}
         self._own = OwnObjects(cluster, scopes, self._own_changed)
-        self._shell = Shell(login, configuration.identity, RECONCILED, self._own.take, self._own.doubt)
+        self._shell = Shell(login, configuration.identity, RECONCILED, self._own)
         self._copies = Copies(cluster, settings.namespaces, self._copy_changed, self._child_changed, self._settings_changed)
         self._kinds = PolicyKinds(cluster, self._copies, self._kinds_changed)
         self._seen = ClusterCopies(cluster, self._kinds.state, self._cluster_changed)

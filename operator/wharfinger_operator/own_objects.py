@@ -70,6 +70,10 @@ class OwnObjects:
         """Return one object, or None."""
         return self._store[kind.kind].get((namespace, name))
 
+    def knows(self, kind: Kind, key: ObjectKey, version: int) -> bool:
+        """Tell whether an object is known at a version or at a newer one; to be asked from any thread."""
+        return self._known(kind, key) >= version
+
     def take(self, kind: Kind, event: str | None, manifest: Mapping[str, Any]) -> None:
         """Take in one event: its type (None for what was there before) and the object."""
         try:

@@ -18,6 +18,7 @@ from wharfinger_crds import conditions as c
 from wharfinger_crds import names
 from wharfinger_crds.base import Object, Status
 from wharfinger_crds.duration import seconds
+from wharfinger_crds.installation import Installation
 from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN, Kind
 from wharfinger_crds.registry_entry import DiscoverySettings
 from wharfinger_operator.admission import Admission
@@ -123,7 +124,7 @@ class Reconciler:
             self._ask(world, plan)
         self._ask_bridge(world)
         status = installation_status(world, plan, self.now())
-        if world.installation is not None and status is not None:
+        if status is not None and world.installation is not None and not self._can_wait(world.installation, status):
             await self._write(INSTALLATION, world.installation, status)
         if world.installation is None:
             await self.sweep_definitions()
@@ -150,6 +151,11 @@ class Reconciler:
         if not waiting:
             del self._waiting[world.installation.spec.entry_ref.name]
         return None
+
+    def _can_wait(self, installation: Installation, status: Status) -> bool:
+        """Tell whether a status says next to nothing, since the server is just being asked for its tools: the answer makes one write of two."""
+        meta = installation.metadata
+        return status != installation.status and self.discoverer.withholds(meta.namespace, meta.name)
 
     async def environment(self, name: str) -> None:
         """Say what is known of an environment, and let it be probed where it asks for that."""

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 import kopf
@@ -25,9 +25,9 @@ from wharfinger_cluster.login import Login
 from wharfinger_crds import names
 from wharfinger_crds.kinds import Kind
 from wharfinger_operator.kopf_session import kopf_session
+from wharfinger_operator.own_objects import OwnObjects
 from wharfinger_operator.own_thread import on_own_thread
 
-OnEvent = Callable[[Kind, str | None, dict[str, Any]], None]
 RETRY_BASE, RETRY_CAP = 0.5, 10.0
 HEALTHY_AFTER: Final = 10.0
 """Seconds after which a run of kopf that ended counts as a good one."""
@@ -67,14 +67,13 @@ class IdleError(Exception):
 
 
 class Shell:
-    """kopf, for as long as it is wanted. Both callbacks are called in the loop of `run`."""
+    """kopf, for as long as it is wanted; what it hears is handed over in the loop of `run`."""
 
-    def __init__(self, login: Login, identity: str, kinds: Collection[Kind], on_event: OnEvent, on_list: Callable[[Kind], None]) -> None:
+    def __init__(self, login: Login, identity: str, kinds: Collection[Kind], own: OwnObjects) -> None:
         self._login = login
         self._identity = identity
         self._kinds = {kind.plural: kind for kind in kinds}
-        self._on_event = on_event
-        self._on_list = on_list
+        self._own = own
         self._listed: set[Kind] = set()
         """In this run of kopf."""
 
@@ -110,7 +109,7 @@ class Shell:
 
         @kopf.on.login(registry=registry)
         async def log_in(**_: object) -> kopf.AiohttpSession:
-            return kopf_session(self._login, lambda plural: home.call_soon_threadsafe(self._lists, plural), home)
+            return kopf_session(self._login, lambda plural: home.call_soon_threadsafe(self._lists, plural), self._knows, home)
 
         for kind in self._kinds.values():
             self._follow(registry, kind, home)
@@ -125,12 +124,16 @@ class Shell:
     def _follow(self, registry: kopf.OperatorRegistry, kind: Kind, home: asyncio.AbstractEventLoop) -> None:
         @kopf.on.event(names.GROUP, names.VERSION, kind.plural, registry=registry, id=kind.plural)
         async def hand_over(type: str | None, body: kopf.Body, **_: object) -> None:  # noqa: A002 - kopf's name
-            home.call_soon_threadsafe(self._on_event, kind, type, dict(body))
+            home.call_soon_threadsafe(self._own.take, kind, type, dict(body))
+
+    def _knows(self, plural: str, namespace: str, name: str, version: int) -> bool:
+        kind = self._kinds.get(plural)
+        return kind is not None and self._own.knows(kind, (namespace, name), version)
 
     def _lists(self, plural: str) -> None:
         if kind := self._kinds.get(plural):
             self._listed.add(kind)
-            self._on_list(kind)
+            self._own.doubt(kind)
 
 
 def _settings() -> kopf.OperatorSettings:

@@ -18,6 +18,7 @@ from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings
 from wharfinger_crds.token import Token
 from wharfinger_crds.tool_definitions import Definitions
+from wharfinger_operator.child import Child
 from wharfinger_operator.cluster_facts import NOTHING_KNOWN, ClusterFacts
 
 Manifest = Mapping[str, Any]
@@ -26,6 +27,8 @@ Key = tuple[str, str, str]
 
 def key_of(manifest: Manifest) -> Key:
     """Return kind, namespace and name."""
+    if isinstance(manifest, Child):
+        return manifest.key
     return (manifest["kind"], manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"])
 
 

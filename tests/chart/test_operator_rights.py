@@ -172,6 +172,11 @@ async def tamper(platform: Platform) -> None:
         changed = await platform.cluster.patch(resource, name, addition, namespace)
         version = changed["metadata"]["resourceVersion"]
         await until(lambda r=resource, n=name, ns=namespace, v=version: is_another(platform.cluster, r, n, ns, v))  # type: ignore[misc]
+    stored = Scope(platform.spaces.system, labels=f"{names.PART}=tools")
+    (definitions,) = await platform.cluster.list(CONFIG_MAP, stored)
+    hidden = {"metadata": {"labels": {names.PART: None}}}
+    await platform.cluster.patch(CONFIG_MAP, definitions["metadata"]["name"], hidden, platform.spaces.system)
+    await until(lambda: platform.cluster.list(CONFIG_MAP, stored))
 
 
 async def through_all_providers(platform: Platform) -> None:

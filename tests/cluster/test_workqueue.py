@@ -295,3 +295,24 @@ async def play(steps: list[tuple[str, Any]]) -> None:
     assert not user.wanted
     assert user.wishes >= 0, "handed out more often than added"
     assert len(user.queue) == 0
+
+
+async def test_everybody_else_gets_a_turn_between_keys_that_need_no_waiting(queue: WorkQueue[str]) -> None:
+    worked: list[str] = []
+    turns: list[int] = []
+
+    async def worker(key: str) -> None:
+        worked.append(key)
+        if len(worked) == 5:
+            queue.shut_down()
+
+    async def other() -> None:
+        while len(worked) < 5:
+            turns.append(len(worked))
+            await asyncio.sleep(0)
+
+    for key in "abcde":
+        queue.add(key)
+    await asyncio.gather(queue.run(worker, 1), other())
+
+    assert {1, 2, 3, 4} <= set(turns)

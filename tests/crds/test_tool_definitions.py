@@ -58,6 +58,8 @@ def test_five_hundred_tools_of_more_than_a_mebibyte_fit_into_a_config_map() -> N
 
 def test_equal_lists_are_stored_equally() -> None:
     assert config_map(tools(500, 900)) == config_map(tools(500, 900)[::-1])
+    first = definitions_of(tools(5, 90))
+    assert definitions_of(tools(5, 90)[::-1]) is first
 
 
 def test_what_an_operator_before_compression_stored_is_still_read() -> None:

@@ -17,6 +17,7 @@ from wharfinger_crds.token import ALPHABET, is_token, token_hash, token_text
 from wharfinger_crds.tool_selection import matches, missing_tools, selected_tools
 from wharfinger_crds.visibility import GatewayVisibility
 
+CONDITION = '{"type":"X","status":"True","reason":"Succeeded","message":"a message of its own","lastTransitionTime":"2026-01-01T00:00:00Z"}'
 labels = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?", fullmatch=True)
 bodies = st.text(alphabet=ALPHABET, min_size=30, max_size=30)
 
@@ -142,3 +143,12 @@ def test_an_included_name_that_the_server_lacks_is_reported_and_a_pattern_is_not
     assignment = ToolAssignment.model_validate({"installationRef": {"name": "x"}, "include": ("search", "gone", "none_*")})
 
     assert missing_tools(assignment, ("search",)) == ("gone",)
+
+
+def test_strings_that_objects_have_in_common_are_kept_once() -> None:
+    one, other = (Condition.model_validate_json(CONDITION) for _ in range(2))
+
+    assert one == other
+    assert one.message is other.message
+    assert one.model_copy(update={"message": "y"}).message == "y"
+    assert other.message == "a message of its own"

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from wharfinger_crds import names
+from wharfinger_operator import child_copy
 from wharfinger_operator.child_copy import closes, ids, is_stranger, owner, packed_child, packed_pod, rolls, unpacked
 from wharfinger_operator.diff import APPLIED
 
@@ -80,3 +81,13 @@ def test_of_a_policy_of_others_only_its_name_and_whether_it_closes_the_namespace
     assert closes(packed_child(closed))
     assert not closes(packed_child(opened))
     assert is_stranger(packed_child(closed))
+
+
+def test_what_children_of_a_kind_are_packed_against_holds_no_values() -> None:
+    first = {**child(kind="Secret", labels=LABELS), "data": {"token": "planted"}}
+    second = {**child("another", kind="Secret", labels=LABELS), "data": {"token": "other"}}
+    copies = [packed_child(first), packed_child(second)]
+
+    assert [unpacked(copy) for copy in copies] == [first, second]
+    assert "planted" not in repr(copies)
+    assert not any(b"planted" in packing._example for packing in child_copy._packings.values())

@@ -8,7 +8,9 @@ import pytest
 
 from golden import manifests
 from manifest_world import installation_world
-from wharfinger_operator.diff import diff, stamped
+from wharfinger_operator.child import Child
+from wharfinger_operator.child_copy import child, packed_child
+from wharfinger_operator.diff import Changes, diff, stamped
 from wharfinger_operator.plan.installation import plan_installation
 
 CASE = Path(__file__).parent / "plan/testdata/installation-http-secret.in.yaml"
@@ -167,3 +169,48 @@ def test_quantities_are_compared_by_their_amount(value: Any, is_drift: bool) -> 
     next(o for o in found if o["kind"] == "Deployment")["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"] = value
 
     assert bool(diff(desired(), found).apply) is is_drift
+
+
+def test_what_was_found_as_it_should_be_is_not_compared_again() -> None:
+    copies = [packed_child(o) for o in live()]
+    first, second = ([child(copy) for copy in copies] for _ in range(2))
+
+    assert diff(desired(), first) == Changes()
+    assert diff(desired(), second) == Changes()
+    assert not any(is_unpacked(found) for found in second)
+
+
+def test_what_was_compared_counts_for_one_version_and_one_manifest() -> None:
+    copies = {o["kind"]: packed_child(o) for o in live()}
+    assert diff(desired(), map(child, copies.values())).replace == ()
+    edited = next(o for o in live() if o["kind"] == "Deployment")
+    edited["spec"]["replicas"] = 0
+    copies["Deployment"] = packed_child(edited)
+    wanted = [{**o, "metadata": {**o["metadata"], "labels": {}}} if o["kind"] == "Service" else o for o in desired()]
+
+    changed = diff(wanted, map(child, copies.values())).apply
+    assert {"Deployment", "Service"} == {o["kind"] for o in changed if o["kind"] in {"Deployment", "Service", "NetworkPolicy"}}
+
+
+@pytest.mark.parametrize("what", ["missing", "added", "frozen", "going"])
+def test_what_is_not_as_it_should_be_is_never_remembered_as_if_it_were(what: str) -> None:
+    found = live()
+    secret = next(o for o in found if o["kind"] == "Secret")
+    match what:
+        case "missing":
+            secret["metadata"]["labels"] = {}
+        case "added":
+            secret["data"]["more"] = "eA=="
+        case "frozen":
+            secret["immutable"] = True
+        case _:
+            secret["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    copies = [packed_child(o) for o in found]
+
+    for _ in range(2):
+        changes = diff(desired(), [child(copy) for copy in copies])
+        assert [o["metadata"]["name"] for o in (*changes.apply, *changes.replace)] == [secret["metadata"]["name"]]
+
+
+def is_unpacked(found: Child) -> bool:
+    return found._found is not None

@@ -13,6 +13,7 @@ from wharfinger_crds.settings import Settings
 from wharfinger_operator.cluster_facts import ClusterFacts
 from wharfinger_operator.plan.detection.order import detect
 from wharfinger_operator.plan.detection.resolution import ProviderResolution
+from wharfinger_operator.plan.once import once
 from wharfinger_operator.plan.providers import aws, cilium, gke, network_policy
 from wharfinger_operator.plan.providers.fence import Fence
 from wharfinger_operator.world import DnsPeer
@@ -68,6 +69,7 @@ class Provider:
         return _MAKERS[self.name].domains_exact(rules)
 
 
+@once
 def provider_of(spec: EnvironmentSpec, cluster: ClusterFacts, settings: Settings) -> Provider:
     """Return the provider; where its kind is not served, the base layer stands in, in which domains stay shut."""
     asked = spec.egress.provider

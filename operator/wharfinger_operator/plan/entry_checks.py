@@ -14,6 +14,7 @@ from wharfinger_mcp.errors import MisconfiguredError
 from wharfinger_operator.plan.example_pod import example_problem
 from wharfinger_operator.plan.fields import FieldValues, is_pattern, placeholders, render, value_problem
 from wharfinger_operator.plan.image_reference import is_registry, parse_reference
+from wharfinger_operator.plan.once import once
 from wharfinger_operator.plan.override_checks import override_problem
 from wharfinger_operator.plan.templates import templates
 
@@ -191,6 +192,7 @@ CHECKS: Final[tuple[Check, ...]] = (
 )
 
 
+@once
 def entry_problem(entry: RegistryEntry) -> c.Finding | None:
     """Return why an entry cannot be used (Accepted=False), or None."""
     return next((finding for check in CHECKS if (finding := check(entry.spec))), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -68,4 +69,5 @@ def installation_key(child: Mapping[str, Any]) -> InstallationKey | None:
     """Return namespace and name of the installation whose labels a child carries."""
     labels = child.get("metadata", {}).get("labels", {})
     namespace, name = labels.get(names.INSTALLATION_NAMESPACE), labels.get(names.INSTALLATION_NAME)
-    return (namespace, name) if namespace and name else None
+    # There are many children of one installation, and many installations in a namespace.
+    return (sys.intern(namespace), sys.intern(name)) if namespace and name else None

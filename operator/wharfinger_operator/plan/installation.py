@@ -29,6 +29,7 @@ from wharfinger_operator.plan.installation_checks import (
     installation_problem,
     server_namespace,
 )
+from wharfinger_operator.plan.once import once
 from wharfinger_operator.plan.providers.fence import Fence
 from wharfinger_operator.plan.revision import with_running_bridge
 from wharfinger_operator.plan.rollout import waits_for_its_turn
@@ -39,6 +40,9 @@ from wharfinger_operator.world import InstallationWorld, Manifest, key_of
 REVOKED: Final = frozenset({c.NAMESPACE_NOT_TENANT, c.OWNER_NOT_GRANTED, c.NAMESPACE_NOT_ALLOWED})
 """Reasons for which a running server is taken away; so it is where its owner may not see the entry any more, which has the reason of a missing
 entry. For every other one it goes on with what it has."""
+
+
+_rules_of: Final = once(egress_rules)
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ def _server(world: InstallationWorld, installation: Installation, identity: Iden
 
 
 def _rules(world: InstallationWorld, environment: Environment) -> EgressRules:
-    rules = egress_rules(environment.spec.egress, world.cluster_ranges)
+    rules = _rules_of(environment.spec.egress, world.cluster_ranges)
     if isinstance(rules, c.Finding):  # an environment that is not accepted has no servers
         raise TypeError(rules.message)
     return rules

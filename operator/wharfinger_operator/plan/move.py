@@ -17,7 +17,7 @@ from wharfinger_operator.plan.enforcement import held_back
 from wharfinger_operator.plan.identity import Identity
 from wharfinger_operator.plan.installation import InstallationPlan, connection_secret, fingerprint, policies
 from wharfinger_operator.plan.installation_checks import allows_namespace, environment_problem
-from wharfinger_operator.world import InstallationWorld, Manifest
+from wharfinger_operator.world import InstallationWorld, Manifest, key_of
 
 
 def plan_move(world: InstallationWorld, plan: InstallationPlan) -> InstallationPlan:
@@ -27,7 +27,7 @@ def plan_move(world: InstallationWorld, plan: InstallationPlan) -> InstallationP
     if wanted is None or identity is None or connection is None:
         return plan
     here = identity.server_namespace
-    left = {o["metadata"]["namespace"] for o in world.owned} - {here, world.settings.namespaces.system}
+    left = {key_of(o)[1] for o in world.owned} - {here, world.settings.namespaces.system}
     if not left:
         return plan
     # Calls in flight end with their pod, and so does what fences it.

@@ -22,6 +22,7 @@ _ABSENT: Final[Mapping[str, tuple[Any, ...]]] = {
 }  # fmt: skip
 """What the API server stores by leaving it out; written, it would be missing for ever."""
 _VERBATIM: Final = frozenset({"labels", "annotations", "nodeSelector", "matchLabels", "limits", "requests"})
+_NESTED: Final = (dict, list)
 _MEANT_WHEN_EMPTY: Final = frozenset({"emptyDir", "podSelector", "namespaceSelector", "labelSelector"})
 
 
@@ -69,18 +70,17 @@ def _volume(volume: Mapping[str, Any]) -> Mapping[str, Any]:
 def _without_absent(value: Any) -> Any:
     """Leave out what the API server leaves out: empty lists and maps that mean nothing, and zero values of optional fields."""
     if isinstance(value, list):
-        return [_without_absent(item) if isinstance(item, dict | list) else item for item in value]
-    if not isinstance(value, Mapping):
-        return value
+        return [_without_absent(item) if isinstance(item, _NESTED) else item for item in value]
     kept: dict[str, Any] = {}
     for key, found in value.items():
-        below = _without_absent(found) if isinstance(found, dict | list) and key not in _VERBATIM else found
-        if not _is_absent(key, below):
-            kept[key] = below
+        if isinstance(found, _NESTED):
+            below = found if key in _VERBATIM else _without_absent(found)
+            if below or key in _MEANT_WHEN_EMPTY:
+                kept[key] = below
+        elif key not in _ABSENT or not _is_absent(key, found):
+            kept[key] = found
     return kept
 
 
 def _is_absent(key: str, value: Any) -> bool:
-    if isinstance(value, dict | list):
-        return not value and key not in _MEANT_WHEN_EMPTY
-    return key in _ABSENT and any(value == absent and type(value) is type(absent) for absent in _ABSENT[key])
+    return any(value == absent and type(value) is type(absent) for absent in _ABSENT[key])

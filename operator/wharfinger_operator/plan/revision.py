@@ -33,13 +33,13 @@ def is_other_revision(desired: Manifest, live: Manifest) -> bool:
 
 def _deployment(desired: dict[str, Any], owned: Sequence[Manifest], root_key: bytes) -> dict[str, Any]:
     live = next((o for o in owned if key_of(o) == key_of(desired)), None)
-    running = _bridge(live) if live else None
-    if running is not None and _bridge(desired) is not None:
+    running, proof = _bridge(live) if live else None, _proof(desired, root_key)
+    if live is not None and running is not None and _bridge(desired) not in {None, running}:
         kept = _with_bridge(desired, running)
-        if live is not None and hmac.compare_digest(_proof(kept, root_key), _proof_of(live)):
-            desired = kept
+        if hmac.compare_digest(kept_proof := _proof(kept, root_key), _proof_of(live)):
+            desired, proof = kept, kept_proof
     metadata = desired["metadata"]
-    annotations = {**metadata.get("annotations", {}), REVISION: _proof(desired, root_key)}
+    annotations = {**metadata.get("annotations", {}), REVISION: proof}
     return {**desired, "metadata": {**metadata, "annotations": annotations}}
 
 

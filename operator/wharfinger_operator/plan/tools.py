@@ -16,6 +16,7 @@ from wharfinger_crds import names
 from wharfinger_crds.installation import ToolSummary
 from wharfinger_crds.registry_entry import ToolSettings
 from wharfinger_crds.tool_definitions import Definitions, acceptance_hash, definitions_of
+from wharfinger_operator.plan.once import once
 from wharfinger_operator.world import InstallationWorld
 
 NAMES_SHOWN: Final = 100
@@ -58,7 +59,7 @@ class _Difference:
         return ("added", self.added), ("changed", self.changed), ("removed", self.removed)
 
 
-def plan_tools(world: InstallationWorld) -> ToolsPlan:
+def _planned(world: InstallationWorld) -> ToolsPlan:
     """Return what counts of the newest list that is known: the newest discovered, else the one that the status names."""
     before = world.installation.status.tools if world.installation else None
     known = _known(world, before)
@@ -75,6 +76,10 @@ def plan_tools(world: InstallationWorld) -> ToolsPlan:
     if finding is not None:
         return ToolsPlan(finding, _summary(known, pinned, None), known.hash, missing)
     return _drifted(world, settings, known, before, missing)
+
+
+plan_tools: Final = once(_planned, kept=1)
+"""What counts of an installation's tools; several parts of a plan and of its status ask for it."""
 
 
 def _off() -> c.Finding:
