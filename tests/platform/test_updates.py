@@ -65,7 +65,9 @@ def call(url: str, number: int, **arguments: Any) -> dict[str, Any]:
         answer = httpx2.post(url, json=body, headers=headers, timeout=60)
     except httpx2.HTTPError as error:
         return {"lost": repr(error)}
-    found: dict[str, Any] = answer.json() if answer.headers.get("content-type") == "application/json" else {"status": answer.status_code}
+    # What takes long is answered as a stream, of which the answer is the last event.
+    text = answer.text if answer.headers.get("content-type") == "application/json" else answer.text.rpartition("data: ")[2]
+    found: dict[str, Any] = json.loads(text) if text.startswith("{") else {"status": answer.status_code}
     return found
 
 
