@@ -215,15 +215,6 @@ async def test_by_default_the_event_loop_keeps_time() -> None:
         assert await queue.get() == "a"
 
 
-KEYS = st.sampled_from("abc")
-STEPS = st.one_of(
-    st.tuples(st.sampled_from(["add", "retry", "forget", "done"]), KEYS),
-    st.tuples(st.just("get"), st.none()),
-    st.tuples(st.just("advance"), st.floats(0, 400)),
-    st.tuples(st.just("later"), st.tuples(KEYS, st.floats(0, 400))),
-)
-
-
 async def test_everybody_else_gets_a_turn_between_keys_that_need_no_waiting(queue: WorkQueue[str]) -> None:
     worked: list[str] = []
     turns: list[int] = []

@@ -9,6 +9,14 @@ from hypothesis import strategies as st
 from manual_timers import ManualTimers
 from wharfinger_cluster.workqueue import WorkQueue
 
+KEYS = st.sampled_from("abc")
+STEPS = st.one_of(
+    st.tuples(st.sampled_from(["add", "retry", "forget", "done"]), KEYS),
+    st.tuples(st.just("get"), st.none()),
+    st.tuples(st.just("advance"), st.floats(0, 400)),
+    st.tuples(st.just("later"), st.tuples(KEYS, st.floats(0, 400))),
+)
+
 
 @given(st.lists(STEPS, max_size=60))
 def test_whatever_happens_every_added_key_is_handed_out_later_and_to_one_worker_at_a_time(steps: list[tuple[str, Any]]) -> None:
