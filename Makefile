@@ -29,7 +29,7 @@ test: check ## everything: pure, API, node and wire tests; builds what is missin
 	@$(MAKE) --no-print-directory -k -j2 test-api test-node
 
 test-api: setup ## all tests but those of the node, side by side, each worker with a control plane of its own
-	@$(VENV)/bin/pytest -q -ra -n auto --dist loadfile --ignore=tests/platform
+	@$(VENV)/bin/pytest -q -ra -n auto --dist loadfile --no-loadscope-reorder --ignore=tests/platform
 
 test-node: setup ## the tests that run pods: the platform, installed by its chart
 	@$(VENV)/bin/pytest -q -ra tests/platform

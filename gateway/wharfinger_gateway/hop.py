@@ -11,6 +11,7 @@ import secrets
 from typing import Final
 
 from wharfinger_gateway.incoming import Incoming, Reply
+from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.reply import UNANSWERED
 from wharfinger_gateway.scope import CancelScope
 from wharfinger_mcp import media_type
@@ -42,7 +43,7 @@ class Hops:
         """Tell whether what is there, or was, is not here."""
         return owner not in ("", self.own)
 
-    async def forward(self, incoming: Incoming, body: bytes, owner: str) -> Reply | None:
+    async def forward(self, incoming: Incoming, body: bytes, owner: str) -> Reply | Refusal | None:
         """Return the owner's reply; None where it is gone, or has started anew."""
         now = asyncio.get_running_loop().time()
         if incoming.headers.getall(HOPPED, []) or not self.own or self._gone.get(owner, 0.0) > now:
@@ -59,7 +60,7 @@ class Hops:
             self._gone = {one: until for one, until in self._gone.items() if until > now} | {owner: now + GONE_SECONDS}
             return None
         except UpstreamError:
-            return None if incoming.verb == "GET" else Reply(502)
+            return None if incoming.verb == "GET" else Refusal(Reason.REPLICA_LOST)
         scope = CancelScope()
         stay = incoming.channel.on_leave(scope.cancel)
         try:

@@ -62,6 +62,7 @@ class Reason(StrEnum):
     QUESTION_EXPIRED = "question_expired"
     CANCELLED = "cancelled"
     ID_IN_USE = "id_in_use"
+    REPLICA_LOST = "replica_lost"
     SESSION_BUSY = "session_busy"
     STREAMS_EXHAUSTED = "streams_exhausted"
     NOT_READY = "not_ready"
@@ -132,6 +133,7 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
     Reason.QUESTION_EXPIRED: _Row("result", 200, 0, "The tool's server waits for this answer no longer. Call the tool again."),
     Reason.CANCELLED: _Row("result", 200, 0, "The call was cancelled. It may have been carried out."),
     Reason.ID_IN_USE: _Row("error", 400, -32600, "Invalid request: a request with this id is under way in the session"),
+    Reason.REPLICA_LOST: _Row("http", 502, -32014, "The replica that held this broke off; what was sent may have been carried out. Try again"),
     Reason.SESSION_BUSY: _Row("http", 429, -32012, "Too many requests are under way in the session", retry_after=1),
     Reason.STREAMS_EXHAUSTED: _Row("http", 503, -32013, "Too many streams are open: try again later", retry_after=30),
     Reason.NOT_READY: _Row("http", 503, -32009, "The gateway is starting"),

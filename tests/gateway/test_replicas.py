@@ -142,7 +142,9 @@ async def test_messages_beside_a_stream_may_come_in_by_another_replica(client: C
         client.replicas[0].process.kill()
         with pytest.raises(aiohttp.ClientError):
             await stream.read()
-    assert (await client.said(1, {"jsonrpc": "2.0", "id": 8, "method": "ping"}, endpoint))[0] == 404
+    # A connection that was kept to it may take one more message, of which nobody knows what became.
+    statuses = [(await client.said(1, {"jsonrpc": "2.0", "id": n, "method": "ping"}, endpoint))[0] for n in (8, 9)]
+    assert (statuses[0] in (404, 502), statuses[1]) == (True, 404)
 
 
 async def test_a_session_whose_replica_is_gone_goes_on_where_nothing_is_lost_and_is_404_where_its_client_can_be_asked(

@@ -16,6 +16,7 @@ from wharfinger_crds import names
 from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION, REGISTRY_ENTRY, Kind
 
 SECONDS = 20.0
+ALLOWED = {names.ALLOW_DELETION: "true"}
 CHILDREN = (DEPLOYMENT, SERVICE, NETWORK_POLICY, SERVICE_ACCOUNT, SECRET)
 
 
@@ -60,6 +61,8 @@ class Platform:
         metadata: dict[str, Any] = {"name": name, **({"namespace": self.spaces.tenant} if kind.namespaced else {})}
         if not kind.namespaced:
             self.taken_away_at_the_end(kind, name)
+            # An installed chart's policy refuses to lose what is in use.
+            metadata["annotations"] = ALLOWED
         return await self.cluster.apply(kind_resource(kind), {"metadata": metadata, "spec": spec})
 
     async def get(self, kind: Kind, name: str) -> Object | None:
@@ -119,9 +122,7 @@ class Platform:
     async def close(self) -> None:
         for started in self.operators:
             await started.stop()
-        # An installed chart's policy refuses to lose what is in use.
-        allowed = {"metadata": {"annotations": {names.ALLOW_DELETION: "true"}}}
         for (_, name), kind in reversed(self.clusterwide.items()):
             with suppress(NotFound):
-                await self.cluster.patch(kind_resource(kind), name, allowed)
+                await self.cluster.patch(kind_resource(kind), name, {"metadata": {"annotations": ALLOWED}})
                 await self.cluster.delete(kind_resource(kind), name)
