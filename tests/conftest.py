@@ -62,6 +62,9 @@ def control_plane() -> Iterator[str]:
     import cluster_access  # noqa: PLC0415
     from local_cluster import lifecycle  # noqa: PLC0415
 
+    if WORKER:
+        # What a session left that was cut off is not what tests begin with.
+        lifecycle.down()
     reached = cluster_access.control_plane()
     if isinstance(reached, cluster_access.Unavailable):
         pytest.skip(str(reached))
