@@ -38,6 +38,8 @@ class Login:
     """Who the certificate must name, where that is not the server's host."""
     proxy: str = field(default="", repr=False)
     authorization: Authorization = field(default=anonymous, repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
+    """Header fields of every request beside the credential, such as `Impersonate-User`."""
 
     def session(self, *, limit: int = 32, outer: tuple[aiohttp.ClientMiddlewareType, ...] = ()) -> aiohttp.ClientSession:
         """Open an HTTP session that is logged in; at most `limit` connections, 0 for any number. The caller closes it.
@@ -47,7 +49,7 @@ class Login:
         return aiohttp.ClientSession(
             # On Pythons that need it: a TLS connection whose request was cancelled would else stay open until its peer closes it, too.
             connector=aiohttp.TCPConnector(ssl=self.tls or True, limit=limit, enable_cleanup_closed=NEEDS_CLEANUP_CLOSED),
-            headers={"User-Agent": USER_AGENT},
+            headers={"User-Agent": USER_AGENT, **dict(self.headers)},
             middlewares=(*outer, self._authorize),
             proxy=self.proxy or None,
         )

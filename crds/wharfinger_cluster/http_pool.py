@@ -84,6 +84,7 @@ class HttpPool:
         ]
         if credential:
             fields.append(f"Authorization: {credential}")
+        fields += [f"{name}: {value}" for name, value in self._login.headers]
         if content is not None:
             fields += [f"Content-Type: {content_type}", f"Content-Length: {len(content)}"]
         return "\r\n".join([*fields, "", ""]).encode() + (content or b"")

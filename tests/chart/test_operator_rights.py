@@ -5,7 +5,6 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import fields
 from ipaddress import IPv4Address
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +17,7 @@ from cryptography import x509
 from certificate import self_signed
 from chart import applied, renamed, render
 from faulty_proxy import FaultyProxy
-from impersonation import Impersonation
+from impersonation import login_as
 from operator_platform import Platform, until
 from operator_process import Namespaces, platform_namespaces
 from own_address import ADDRESS, EGRESS
@@ -90,7 +89,7 @@ async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 async def proxy_for(admin: Login, system: str) -> AsyncIterator[tuple[FaultyProxy, Path]]:
     """A way to the API server on which every request is the operator's service account's, and a kubeconfig that leads there."""
     user = f"system:serviceaccount:{system}:wharfinger-operator"
-    login = Impersonation(user=user, **{field.name: getattr(admin, field.name) for field in fields(Login)})
+    login = login_as(admin, user)
     with TemporaryDirectory() as folder:
         async with FaultyProxy(login) as proxy:
             config = {

@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import fields
 
 import pytest
 
 from cluster_network import cilium_agent, node, set_cilium
 from eventually import eventually
-from impersonation import Impersonation
+from impersonation import login_as
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.connection import Login
 from wharfinger_operator.cluster_copies import ClusterCopies
@@ -38,7 +37,7 @@ def seen() -> Seen:
 
 @pytest.mark.requirement("ENV-5")
 async def test_missing_rights_are_facts_and_hold_nothing_up(seen: Seen, admin: Login) -> None:
-    nobody = Impersonation(user="nobody", **{field.name: getattr(admin, field.name) for field in fields(Login)})
+    nobody = login_as(admin, "nobody")
 
     async with seen(nobody) as (copies, _):
         assert copies.facts.unread == {NODES_READ, DAEMON_SETS_READ, *map(config_read, CONFIG_KEYS)}
