@@ -71,7 +71,7 @@ async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> 
     telemetry = Telemetry(audit.write, tracer=tracer)
     upstreams = Upstreams(HttpClient(observe=telemetry.connected))
     pipeline = Pipeline(current, upstreams, telemetry, Place(settings.listen.loopback, settings.replica_address))
-    sweeping = asyncio.gather(upstreams.sweep(), pipeline.sweep())
+    sweeping = [asyncio.create_task(one.sweep()) for one in (upstreams, pipeline)]
     probe = probe_server(lambda: current.snapshot is not None and not stop.is_set(), telemetry.registry)
     probes = await _listen("probes", probe, settings.probe_listen)
     server = McpServer(pipeline.serve, telemetry.client_ended)
@@ -83,7 +83,8 @@ async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> 
     finally:
         pipeline.drain()
         await clients.cleanup()
-        sweeping.cancel()
+        for task in sweeping:
+            task.cancel()
         await upstreams.close()
         await pipeline.close()
         await asyncio.to_thread(tracer.close)
