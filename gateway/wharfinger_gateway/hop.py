@@ -14,6 +14,7 @@ from wharfinger_gateway.incoming import Incoming, Reply
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.reply import UNANSWERED
 from wharfinger_gateway.scope import CancelScope
+from wharfinger_gateway.session import Session
 from wharfinger_mcp import media_type
 from wharfinger_mcp.endpoint import parse_endpoint
 from wharfinger_mcp.errors import MisconfiguredError, NotSentError, UpstreamError
@@ -42,6 +43,14 @@ class Hops:
     def leads_elsewhere(self, owner: str) -> bool:
         """Tell whether what is there, or was, is not here."""
         return owner not in ("", self.own)
+
+    async def in_session(self, incoming: Incoming, body: bytes, session: Session) -> Reply | Refusal | None:
+        """Return the reply of the replica that holds a session; None where the request is answered here: it is this one, or that one is gone
+        and the session can go on without it."""
+        if not self.leads_elsewhere(session.replica):
+            return None
+        reply = await self.forward(incoming, body, session.replica)
+        return Refusal(Reason.SESSION_UNKNOWN) if reply is None and session.bound else reply
 
     async def forward(self, incoming: Incoming, body: bytes, owner: str) -> Reply | Refusal | None:
         """Return the owner's reply; None where it is gone, or has started anew."""

@@ -82,8 +82,9 @@ class HttpSse:
         body = await incoming.read(permit.gateway.request_bytes)
         if isinstance(body, Refusal):
             return body
-        if self._replica.hops.leads_elsewhere(session.replica):
-            return await self._replica.hops.forward(incoming, body, session.replica) or Refusal(Reason.SESSION_UNKNOWN)
+        reply = await self._replica.hops.in_session(incoming, body, session)
+        if reply is not None:
+            return reply
         channel, under_way = self._streams.get(session.nonce, (None, set()))
         if channel is None:
             return Refusal(Reason.SESSION_UNKNOWN)

@@ -43,9 +43,8 @@ class LegacySessions:
         session = legacy.session_of(permit, incoming.headers, seal, self._replica.clock())
         if isinstance(session, Refusal):
             return session
-        if self._replica.hops.leads_elsewhere(session.replica) and (
-            reply := await self._replica.hops.forward(incoming, b"", session.replica)
-        ):
+        reply = await self._replica.hops.in_session(incoming, b"", session)
+        if reply is not None:
             return reply
         rules = within(session, self._replica.sessions, self._replica.clock())
         if isinstance(rules, Refusal):

@@ -119,14 +119,14 @@ class Pipeline:
             return question
         if isinstance(question.rules, Opening):
             return self._legacy.begin(permit, question.rules.request, seal)
-        owner = _owner(question)
-        if self._hops.leads_elsewhere(owner):
-            reply = await self._hops.forward(incoming, question.body, owner)
-            if reply is not None:
-                return reply
-            if isinstance(question.rules, Within) and question.rules.session.bound:
-                return Refusal(Reason.SESSION_UNKNOWN)
-        return await self._answer(question, started)
+        return await self._elsewhere(question) or await self._answer(question, started)
+
+    async def _elsewhere(self, question: Question) -> Reply | Refusal | None:
+        """Return the reply of the replica that holds what a question is about; None where it is answered here."""
+        if isinstance(question.rules, Within):
+            return await self._hops.in_session(question.incoming, question.body, question.rules.session)
+        owner = waits_at(question)
+        return await self._hops.forward(question.incoming, question.body, owner) if self._hops.leads_elsewhere(owner) else None
 
     async def _answer(self, question: Question, started: float) -> Reply | Refusal:
         if isinstance(question.message, Batch):
@@ -141,10 +141,3 @@ class Pipeline:
             return answered(await self._answerer.answer(question, question.message, started))
         take(question, question.message)
         return NOTHING
-
-
-def _owner(question: Question) -> str:
-    """Return the replica that holds what a question is about; empty where any can answer it."""
-    if isinstance(question.rules, Within):
-        return question.rules.session.replica
-    return waits_at(question) if isinstance(question.message, Request) and "requestState" in question.message.params else ""

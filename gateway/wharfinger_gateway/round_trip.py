@@ -71,7 +71,7 @@ class Round:
 
 def waits_at(question: Question) -> str:
     """Return the replica at which the call waits that a request goes on with; empty where none does."""
-    if not isinstance(question.message, Request):
+    if not isinstance(question.message, Request) or "requestState" not in question.message.params:
         return ""
     sent = jsonrpc.text_member(question.message.params, "requestState") or ""
     state = StateSeal(question.permit.snapshot.session_key).open(sent, 0.0)

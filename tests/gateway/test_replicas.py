@@ -161,6 +161,8 @@ async def test_a_session_whose_replica_is_gone_goes_on_where_nothing_is_lost_and
         assert (status, "result" in found) == (200, True)
         status, found = await client.said(replica, call("bot__echo", 1))
         assert (status, found["id"]) == (404, None)
+        async with client.sent(replica) as stream:
+            assert stream.status == 404
         answers = dict.fromkeys(first["inputRequests"], ANSWER)
         gone = await client.modern(replica, 2, inputResponses=answers, requestState=first["requestState"])
         assert "Call the tool again" in gone["content"][0]["text"]
