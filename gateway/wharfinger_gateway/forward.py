@@ -90,7 +90,8 @@ async def forward(question: Question, choice: Choice, target: Target, params: Pa
     `params` are the caller's.
     """
     try:
-        response = await _send(question, choice, target, params, servers)
+        going = _going(question, choice, target, params, servers.upstreams)
+        response = await _send(going, params, choice.installation.uid, servers.conversations)
     except UpstreamError as error:
         _log.warning("%s at installation %s: %s", target.method, choice.installation.path, error.message)
         return Refusal(_reason(error), error.message if isinstance(error, EgressRefusedError) else "")
@@ -98,16 +99,16 @@ async def forward(question: Question, choice: Choice, target: Target, params: Pa
         return response
     if response.error is not None:
         return Served(response, is_error=True)
-    if question.modern and asking(question).key and requires_input(response) is not None:
+    if question.modern and going.asking.key and requires_input(response) is not None:
         return Served(response, is_error=False, asks=True)
     return _read(response) if target.is_resource_of_a_tool else _served(response)
 
 
-async def _send(question: Question, choice: Choice, target: Target, params: Params, servers: Servers) -> Response | Refusal:
+def _going(question: Question, choice: Choice, target: Target, params: Params, upstreams: Upstreams) -> Going:
     permit, relay, asks = question.permit, Relay(question, params), asking(question)
-    server = servers.upstreams.of(choice.installation, permit.principal, asks)
+    server = upstreams.of(choice.installation, permit.principal, asks)
     context = None if target.trace is None else target.trace.sent()
-    going = Going(
+    return Going(
         question=question,
         asking=asks,
         upstream=server.upstream,
@@ -119,11 +120,14 @@ async def _send(question: Question, choice: Choice, target: Target, params: Para
         relay=relay,
         seconds=permit.gateway.call_timeout,
     )
-    if not asks.key:
+
+
+async def _send(going: Going, sent: Params, installation: str, conversations: Conversations) -> Response | Refusal:
+    if not going.asking.key:
         return await call_once(going)
-    if question.modern:
-        with server.unasked.in_use():
-            return await round_trip(Round(going, params, choice.installation.uid, time.time()), servers.conversations)
+    if going.question.modern:
+        with going.unasked.in_use():
+            return await round_trip(Round(going, sent, installation, time.time()), conversations)
     return await converse(going)
 
 
