@@ -97,8 +97,7 @@ class Answerer:
             return self._refuse(question, request, Refusal(Reason.ID_IN_USE))
         slot = self._limits.begin(question.permit)
         if isinstance(slot, Refusal):
-            excess = Call(question.permit, slot, jsonrpc.text_member(request.params, "name") or "", method=request.method)
-            self._telemetry.called(excess, time.perf_counter() - started)
+            self._telemetry.called(_not_made(question, request, slot), time.perf_counter() - started)
             return self._refuse(question, request, slot)
         trace = self._telemetry.begin(question.permit, request.params, time.perf_counter() - started)
         scope = CancelScope()
@@ -113,9 +112,7 @@ class Answerer:
             del calls[request.id]
             self._limits.end(slot)
         if call is None:
-            call = Call(
-                question.permit, Refusal(Reason.CANCELLED), jsonrpc.text_member(request.params, "name") or "", method=request.method
-            )
+            call = _not_made(question, request, Refusal(Reason.CANCELLED))
             answer = Answer(b"")
         elif isinstance(call.outcome, Refusal):
             answer = self._refuse(question, request, call.outcome)
@@ -151,7 +148,7 @@ class Answerer:
 
         def tell(uri: str) -> None:
             listener.updated[uri] = None
-            listener.wake.set()
+            listener.look()
 
         watching: dict[str, Undo] = {}
         if "resources" in capabilities(question.permit.gateway):
@@ -177,6 +174,11 @@ class Answerer:
         self._telemetry.refused(refusal.reason)
         of_a_tool = request.method == "tools/call"
         return refused(request.id, refusal, question.permit.gateway, is_modern=question.modern, of_a_tool=of_a_tool)
+
+
+def _not_made(question: Question, request: Request, refusal: Refusal) -> Call:
+    """Return the record of a call that did not come to its end, of which no more is known than its request."""
+    return Call(question.permit, refusal, jsonrpc.text_member(request.params, "name") or "", method=request.method)
 
 
 def _has_cursor(request: Request) -> bool:
