@@ -13,10 +13,10 @@ import pytest
 
 from asking_server import AskingServer, asking_server
 from eventually import eventually
+from free_port import free_port
 from gateway_caller import META, MODERN, Json
 from gateway_process import GatewayProcess, gateway_process
 from gateway_world import ALICE, dump, gateway, installation, pinned, tool
-from operator_process import free_port
 
 OFFLINE = str(Path(__file__).parents[1] / "support/gateway_offline.py")
 PATH = "/v1/mcp/dev.tools"

@@ -2,12 +2,12 @@
 
 import asyncio
 import ipaddress
-import socket
 from asyncio import StreamReader, StreamWriter
 
 import pytest
 
 from eventually import eventually
+from free_port import free_port
 from scripted_server import OK, Answering, Tcp, ask, take_request
 from wharfinger_mcp.endpoint import Address, parse_endpoint
 from wharfinger_mcp.errors import BusyError, InterruptedCallError, UnreachableError
@@ -104,8 +104,3 @@ async def test_closing_ends_every_connection_and_refuses_more(tcp: Tcp) -> None:
     await asyncio.wait_for(asyncio.gather(idle.ended.wait(), busy.ended.wait()), 5)
     with pytest.raises(UnreachableError, match="closed"):
         await ask(client, endpoint)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

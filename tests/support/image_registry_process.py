@@ -16,9 +16,9 @@ from typing import Any
 import aiohttp
 import yaml
 
+from free_port import free_port
 from local_cluster import cache
 from local_cluster.progress import LaunchError, say
-from operator_process import free_port
 
 USER, PASSWORD = "robot", "planted-registry-password"
 _HTPASSWD = f"{USER}:$2y$05$abcdefghijklmnopqrstuu7.Rffb/e3GvgNr9ynXYVmPMI0ht.mgC\n"

@@ -4,7 +4,6 @@ import asyncio
 import os
 import secrets
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import aiohttp
 
+from free_port import free_port
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.errors import NotFound
 from wharfinger_cluster.kubeconfig import from_kubeconfig
@@ -61,14 +61,6 @@ dns: {{addresses: [10.96.0.10]}}
         await cluster.delete(NAMESPACE, name)
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @dataclass
 class OperatorProcess:
     """One operator."""
@@ -83,7 +75,8 @@ class OperatorProcess:
             return await answer.text()
 
     async def leads(self) -> bool:
-        """Tell whether it holds the lease."""
+        """Tell whether it holds the lease; fail when it has ended."""
+        assert self.process.returncode is None, self.log.read_text()[-4_000:]
         try:
             return "wharfinger_operator_leader 1.0" in await self.metrics()
         except aiohttp.ClientError:
