@@ -8,10 +8,27 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from wharfinger_crds.base import Label, Model, UserName
+from wharfinger_crds.base import Label, Model, Subdomain, UserName
+from wharfinger_crds.identity_provider import IdentityProvider
+from wharfinger_crds.oauth import OAuth
 from wharfinger_crds.pod_defaults import PodDefaults, resources_problem
 
 Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?$")]
+
+
+class Group(Model):
+    """A group of an identity provider."""
+
+    identity_provider: Label
+    group: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    """As its tokens say it, with the provider's prefix."""
+
+
+class ServiceAccount(Model):
+    """A service account of the cluster."""
+
+    namespace: Label
+    name: Subdomain
 
 
 class Team(Model):
@@ -19,6 +36,10 @@ class Team(Model):
 
     name: Label
     members: tuple[UserName, ...] = ()
+    groups: tuple[Group, ...] = ()
+    """Whoever an identity provider counts among them is in the team."""
+    service_accounts: tuple[ServiceAccount, ...] = ()
+    """Call as the team."""
 
 
 class Namespaces(Model):
@@ -90,6 +111,22 @@ class Settings(Model):
     teams: tuple[Team, ...] = ()
     servers: Servers = Servers()
     dns: Dns = Dns()
+    identity_providers: Annotated[tuple[IdentityProvider, ...], Field(max_length=16)] = ()
+    oauth: OAuth = OAuth()
+
+    @model_validator(mode="after")
+    def _names_what_there_is(self) -> Self:
+        providers = [one.name for one in self.identity_providers]
+        for name in sorted({name for name in providers if providers.count(name) > 1}):
+            raise ValueError(f"identityProviders: {name} is there twice")
+        issuers = [one.issuer for one in self.identity_providers]
+        for issuer in sorted({issuer for issuer in issuers if issuers.count(issuer) > 1}):
+            raise ValueError(f"identityProviders: the issuer {issuer} is there twice")
+        for team in self.teams:
+            for group in team.groups:
+                if group.identity_provider not in providers:
+                    raise ValueError(f"teams.{team.name}.groups: identityProviders has no {group.identity_provider}")
+        return self
 
     def teams_of(self, user: str) -> frozenset[str]:
         """Return the names of the teams that the user is a member of."""

@@ -1,0 +1,72 @@
+"""What the platform's authorization server allows: clients, lifetimes, how people log in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from wharfinger_crds.base import Duration, Model, ShortText, UserName
+from wharfinger_crds.identity_provider import SecretKey
+
+RedirectUri = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+Host = Annotated[str, StringConstraints(max_length=253, pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+
+
+class Client(Model):
+    """A client that is registered here, by name, and not by itself (RFC 6749 §2)."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[-._A-Za-z0-9]+$")]
+    name: ShortText
+    redirect_uris: Annotated[tuple[RedirectUri, ...], Field(max_length=10)] = ()
+    secret_ref: SecretKey | None = None
+    """Omitted: a public client."""
+
+
+class Registration(Model):
+    """How clients make themselves known."""
+
+    dynamic: Literal["KnownHosts", "Open", "Off"] = "KnownHosts"
+    """RFC 7591. KnownHosts: redirects to the loopback interface, to apps and to `redirectHosts`; Open: to any https host."""
+    metadata_documents: Literal["On", "Off"] = "On"
+    """Client ID metadata documents (draft-ietf-oauth-client-id-metadata-document)."""
+    redirect_hosts: Annotated[tuple[Host, ...], Field(max_length=64)] = (
+        "claude.ai",
+        "claude.com",
+        "chatgpt.com",
+        "vscode.dev",
+        "insiders.vscode.dev",
+    )
+    """`*.` stands for one label."""
+    document_hosts: Annotated[tuple[Host, ...], Field(max_length=64)] = ()
+    """Whose metadata documents count; omitted: any host's."""
+    denied: Annotated[tuple[RedirectUri, ...], Field(max_length=256)] = ()
+    """Ids of clients that do not count any more."""
+
+
+class DevelopmentLogin(Model):
+    """A login without any proof, to try the platform before it has an identity provider: everybody can be each of the users."""
+
+    i_know_that_anybody_can_be_anyone: Literal[True]
+    users: Annotated[tuple[UserName, ...], Field(min_length=1, max_length=16)]
+
+
+class OAuth(Model):
+    """The authorization server."""
+
+    access_lifetime: Duration = "1h"
+    """Of access tokens."""
+    refresh_idle: Duration = "336h"
+    """Refresh tokens that are not used for so long end: 14 days."""
+    refresh_lifetime: Duration = "720h"
+    """However much they are used: 30 days."""
+    clients: Annotated[tuple[Client, ...], Field(max_length=256)] = ()
+    registration: Registration = Registration()
+    development_login: DevelopmentLogin | None = None
+
+    @model_validator(mode="after")
+    def _names_clients_once(self) -> Self:
+        ids = [client.id for client in self.clients]
+        for name in sorted({name for name in ids if ids.count(name) > 1}):
+            raise ValueError(f"clients: {name} is there twice")
+        return self
