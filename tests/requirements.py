@@ -49,6 +49,7 @@ BUILT: Final = {
     "GW-7": "The client's token never goes upstream.",
     "GW-8": "Listed client headers reach HTTP servers, all others are dropped; what a connection sets wins; stdio gets none.",
     "GW-12": "Limits of each caller in each replica: size, rate, concurrency, time; bounds of connections; nobody else is slowed.",
+    "GW-14": "Rolling restart of the gateway, of servers, or an API server that is away: modern clients notice nothing, legacy ones go on or begin anew; no call is sent twice.",
     "GW-16": "Resources, prompts and completion are exposed as far as the gateway selects them.",
     "AUT-4": "Static bearer tokens for a user, a team, the organization: hashed, expiring, revoked by deletion.",
     "OPS-1": "Everything is a manifest; status follows kstatus, and a user's object is never written but for its status.",

@@ -77,11 +77,12 @@ async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> 
     server = McpServer(pipeline.serve, telemetry.client_ended)
     telemetry.watch_clients(lambda: server.count, lambda: server.unread)
     telemetry.watch_sessions(lambda: len(upstreams))
-    clients = await _listen("clients", server, settings.listen, settings.drain_seconds)
+    clients = await _listen("clients", server, settings.listen)
     try:
         yield telemetry, upstreams
     finally:
-        pipeline.drain()
+        server.end_within(settings.drain_seconds)
+        await pipeline.drain(settings.drain_seconds)
         await clients.cleanup()
         for task in sweeping:
             task.cancel()
@@ -102,9 +103,8 @@ def _tracer(settings: Settings) -> Tracer:
     return Exporting()
 
 
-async def _listen(whom: str, server: web.Server, address: Address, drain_seconds: float = 0.0) -> web.ServerRunner:
-    # aiohttp waits for its connections twice in a row, as long each time.
-    runner = web.ServerRunner(server, shutdown_timeout=drain_seconds / 2)
+async def _listen(whom: str, server: web.Server, address: Address) -> web.ServerRunner:
+    runner = web.ServerRunner(server, shutdown_timeout=0.0)
     await runner.setup()
     await web.TCPSite(runner, address.host, address.port).start()
     for host, port, *_ in runner.addresses:

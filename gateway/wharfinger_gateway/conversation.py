@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from typing import Final
 
@@ -28,7 +28,7 @@ MAX_UNHEARD: Final = 256
 class Conversation:
     """One call that is under way at a server. Belongs to one event loop."""
 
-    def __init__(self, going: Going) -> None:
+    def __init__(self, going: Going, on_end: Callable[[Conversation], None]) -> None:
         self._going = going
         self._heard: asyncio.Queue[Request | Notification | Response | UpstreamError] = asyncio.Queue(MAX_UNHEARD)
         self._open: dict[str, Request] = {}
@@ -36,6 +36,7 @@ class Conversation:
         self._in_use = ExitStack()
         self._in_use.enter_context(going.unasked.in_use())
         self._task = asyncio.create_task(self._call())
+        self._in_use.callback(on_end, self)
         self._task.add_done_callback(lambda _: self._in_use.close())
 
     @property
@@ -96,15 +97,22 @@ class Conversation:
 
 
 class Conversations:
-    """Those whose clients are to come back."""
+    """Those of this replica, and which of their clients are to come back."""
 
     def __init__(self, replica: str = "") -> None:
         self.replica = replica
         """This one, as states name it."""
         self._parked: dict[str, tuple[Conversation, asyncio.TimerHandle]] = {}
+        self._under_way: set[Conversation] = set()
 
     def __len__(self) -> int:
-        return len(self._parked)
+        return len(self._under_way)
+
+    def begin(self, going: Going) -> Conversation:
+        """Begin a call."""
+        conversation = Conversation(going, self._under_way.discard)
+        self._under_way.add(conversation)
+        return conversation
 
     def park(self, conversation: Conversation) -> str:
         """Keep a conversation and return its handle; raises BusyError where there are too many."""

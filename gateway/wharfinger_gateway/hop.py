@@ -1,7 +1,8 @@
 """From the replica that a client has reached to the one that holds what its request is about.
 
 A legacy session, and a modern call that waits for answers, live on one replica, whose address is sealed into their ids. Invariants: nobody
-but us names an address; the owner identifies the caller anew; a request hops once. A replica that is gone is not asked again for a while.
+but us names an address; the owner identifies the caller anew; a request hops once. A replica that is gone is not asked again for a while,
+and one that leaves finishes what it has begun and takes nothing new.
 """
 
 from __future__ import annotations
@@ -39,16 +40,19 @@ class Hops:
         self.own: str = f"{address}/{secrets.token_urlsafe(6)}" if address else ""
         """This replica and this start of it, as ids name it; empty where there is no other replica."""
         self._gone: dict[str, float] = {}
+        self.is_leaving = False
+        """This replica takes no new requests of others."""
 
     def leads_elsewhere(self, owner: str) -> bool:
         """Tell whether what is there, or was, is not here."""
         return owner not in ("", self.own)
 
-    async def in_session(self, incoming: Incoming, body: bytes, session: Session) -> Reply | Refusal | None:
+    async def in_session(self, incoming: Incoming, body: bytes, session: Session, *, is_new: bool = True) -> Reply | Refusal | None:
         """Return the reply of the replica that holds a session; None where the request is answered here: it is this one, or that one is gone
-        and the session can go on without it."""
+        and the session can go on without it. One that `is_new` belongs to nothing that is under way."""
         if not self.leads_elsewhere(session.replica):
-            return None
+            is_passed_on = bool(incoming.headers.getall(HOPPED, []))
+            return Refusal(Reason.REPLICA_LEAVING) if self.is_leaving and is_new and is_passed_on else None
         reply = await self.forward(incoming, body, session.replica)
         return Refusal(Reason.SESSION_UNKNOWN) if reply is None and session.bound else reply
 
@@ -70,6 +74,9 @@ class Hops:
             return None
         except UpstreamError:
             return None if incoming.verb == "GET" else Refusal(Reason.REPLICA_LOST)
+        if answer.status == Refusal(Reason.REPLICA_LEAVING).status:
+            answer.close(finishing=True)
+            return None
         scope = CancelScope()
         stay = incoming.channel.on_leave(scope.cancel)
         try:

@@ -10,6 +10,7 @@ import dataclasses
 import logging
 import secrets
 import time
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -68,7 +69,12 @@ class HttpSse:
             await incoming.channel.event("endpoint", endpoint.encode())
             listener = Listener(incoming, announcement, state.updated)
             state.listen(listener)
-            return await self._replica.listeners.serve(listener, permit, TOLD) or UNANSWERED
+            incoming.channel.on_leave(partial(_cancel, under_way))
+            reply = await self._replica.listeners.serve(listener, permit, TOLD) or UNANSWERED
+            # Where it is this program that ends the stream, its calls end first.
+            while under_way:
+                await asyncio.wait(tuple(under_way))
+            return reply
         finally:
             del self._streams[session.nonce]
             self._replica.sessions.end(session)
@@ -82,7 +88,7 @@ class HttpSse:
         body = await incoming.read(permit.gateway.request_bytes)
         if isinstance(body, Refusal):
             return body
-        reply = await self._replica.hops.in_session(incoming, body, session)
+        reply = await self._replica.hops.in_session(incoming, body, session, is_new=False)
         if reply is not None:
             return reply
         channel, under_way = self._streams.get(session.nonce, (None, set()))
@@ -124,3 +130,8 @@ class HttpSse:
             return Answer(jsonrpc.error_bytes(request.id, agreed.code, agreed.message))
         question.rules.state.capabilities = legacy.capabilities(request)
         return result(request.id, legacy.initialize_result(question.permit, agreed))
+
+
+def _cancel(under_way: set[asyncio.Task[None]]) -> None:
+    for task in tuple(under_way):
+        task.cancel()

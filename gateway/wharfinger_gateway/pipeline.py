@@ -23,6 +23,7 @@ from wharfinger_gateway.forward import Servers
 from wharfinger_gateway.hop import Hops
 from wharfinger_gateway.http_sse import HttpSse
 from wharfinger_gateway.incoming import Incoming, Reply
+from wharfinger_gateway.leaving import leave
 from wharfinger_gateway.legacy_sessions import LegacySessions
 from wharfinger_gateway.limits import Limits
 from wharfinger_gateway.listeners import Listeners
@@ -66,7 +67,7 @@ class Pipeline:
         self._conversations = Conversations(self._hops.own)
         self._listeners = Listeners(self._admit, lambda permit: catalogs.of(permit).offer)
         self._answerer = Answerer(catalogs, Servers(upstreams, self._conversations), self._listeners, telemetry, self._limits)
-        replica = Replica(self._sessions, self._listeners, upstreams, self._hops, clock)
+        self._replica = replica = Replica(self._sessions, self._listeners, upstreams, self._hops, clock)
         self._legacy = LegacySessions(replica)
         self._http_sse = HttpSse(replica, self._answerer)
         current.on_change = self._listeners.look
@@ -83,10 +84,9 @@ class Pipeline:
         self._telemetry.refused_whole(outcome, incoming.path)
         return refused_whole(outcome)
 
-    def drain(self) -> None:
-        """End the streams on which nothing is awaited, and calls that wait for answers: their clients come back to others."""
-        self._listeners.close()
-        self._conversations.close()
+    async def drain(self, seconds: float = 0.0) -> None:
+        """See `leaving`."""
+        await leave(self._replica, self._conversations, seconds)
 
     async def sweep(self) -> None:
         """Forget sessions that nobody uses any more, until cancelled."""
@@ -124,7 +124,8 @@ class Pipeline:
     async def _elsewhere(self, question: Question) -> Reply | Refusal | None:
         """Return the reply of the replica that holds what a question is about; None where it is answered here."""
         if isinstance(question.rules, Within):
-            return await self._hops.in_session(question.incoming, question.body, question.rules.session)
+            is_new = isinstance(question.message, Request | Batch)
+            return await self._hops.in_session(question.incoming, question.body, question.rules.session, is_new=is_new)
         owner = waits_at(question)
         return await self._hops.forward(question.incoming, question.body, owner) if self._hops.leads_elsewhere(owner) else None
 

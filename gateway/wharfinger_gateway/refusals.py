@@ -63,6 +63,7 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
     ID_IN_USE = "id_in_use"
     REPLICA_LOST = "replica_lost"
+    REPLICA_LEAVING = "replica_leaving"
     SESSION_BUSY = "session_busy"
     STREAMS_EXHAUSTED = "streams_exhausted"
     NOT_READY = "not_ready"
@@ -134,6 +135,8 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
     Reason.CANCELLED: _Row("result", 200, 0, "The call was cancelled. It may have been carried out."),
     Reason.ID_IN_USE: _Row("error", 400, -32600, "Invalid request: a request with this id is under way in the session"),
     Reason.REPLICA_LOST: _Row("http", 502, -32014, "The replica that held this broke off; what was sent may have been carried out. Try again"),
+    # To other replicas only, and the one with its status (RFC 9110 section 15.5.20).
+    Reason.REPLICA_LEAVING: _Row("http", 421, -32015, "This replica of the gateway takes no new requests"),
     Reason.SESSION_BUSY: _Row("http", 429, -32012, "Too many requests are under way in the session", retry_after=1),
     Reason.STREAMS_EXHAUSTED: _Row("http", 503, -32013, "Too many streams are open: try again later", retry_after=30),
     Reason.NOT_READY: _Row("http", 503, -32009, "The gateway is starting"),

@@ -88,7 +88,7 @@ async def round_trip(one: Round, conversations: Conversations) -> Response | Ref
         return Refusal(Reason.QUESTION_EXPIRED) if parked is None else await _go_on(one, parked, conversations)
     session = await going.unasked.ready(going.headers, CallLimits(going.seconds))
     if session.era is Era.LEGACY:
-        return await _go_on(one, Conversation(going), conversations)
+        return await _go_on(one, conversations.begin(going), conversations)
     params = going.params
     if state is not None or "inputResponses" in one.sent:
         params = with_answers(going.params, read_answers(one.sent), state.state if state else None)

@@ -16,6 +16,7 @@ from msgspec import Raw
 
 from wharfinger_gateway.session import Session
 from wharfinger_gateway.snapshot import EMPTY
+from wharfinger_mcp.envelope import ASKABLE
 from wharfinger_mcp.jsonrpc import Id, Response
 
 MAX_SESSIONS: Final = 10_000
@@ -57,6 +58,11 @@ class LegacySession:
     def is_in_use(self) -> bool:
         """Whether anything is under way in it."""
         return bool(self.calls) or self.stream is not None
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether a call is under way in it that may want to know something of its client."""
+        return bool(self.calls) and any(name in self.capabilities for name in ASKABLE)
 
     def await_answer(self, take: Callable[[Response], None]) -> str:
         """Return the id under which the client is asked; its answer goes to `take`."""
@@ -114,6 +120,11 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether a call is under way that may want to know something of its client."""
+        return any(kept.may_ask for kept in self._kept.values())
 
     def begin(self, session: Session, capabilities: Mapping[str, Raw], now: float) -> LegacySession:
         """Keep a new session and return its state; `now` is in seconds."""

@@ -39,6 +39,18 @@ class McpServer(BoundedServer):
         super().__init__(self._handle, ended=ended, **options)
         self._serve = serve
         self._leaving: Leaving = {}
+        self._ends_at: float | None = None
+
+    def end_within(self, seconds: float) -> None:
+        """From now on let no connection outlive its answer; what is under way has so many seconds."""
+        self._ends_at = asyncio.get_running_loop().time() + seconds
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's
+        """Wait for what is under way, as long as there is time left."""
+        if self._ends_at is not None:
+            # aiohttp waits for its connections twice in a row, as long each time.
+            timeout = max(0.0, self._ends_at - asyncio.get_running_loop().time()) / 2
+        await super().shutdown(timeout)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """Take note of a connection that is gone."""
@@ -52,7 +64,10 @@ class McpServer(BoundedServer):
         channel = HttpChannel(request, self._leaving)
         try:
             incoming = Incoming(request.method, path, request.headers, _reader(request), channel, query=query)
-            return await channel.end(await self._serve(incoming))
+            response = await channel.end(await self._serve(incoming))
+            if self._ends_at is not None and not response.prepared:
+                response.force_close()
+            return response
         finally:
             channel.close()
 

@@ -212,7 +212,7 @@ async def test_a_link_that_an_older_server_wants_opened_is_asked_of_a_modern_cli
 async def test_calls_that_wait_for_answers_end_with_the_program_and_the_server_is_told(serve: Serve, old_asking: AskingServer) -> None:
     served = serve(world(old_asking))
     await modern_call(served.caller(ALICE))
-    served.pipeline.drain()
+    await served.pipeline.drain()
     last = old_asking.calls()[-1].message["id"]
     await eventually(
         lambda: [one.message["params"] for one in old_asking.requests if one.method == "notifications/cancelled"] == [{"requestId": last}]

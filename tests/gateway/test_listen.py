@@ -61,7 +61,7 @@ async def test_a_subscription_begins_with_what_is_granted_and_ends_with_a_result
     stream = await open_stream(caller, modern=True)
     granted = {"notifications": {"toolsListChanged": True}, "_meta": {SUBSCRIPTION: "s"}}
     assert caller.channel.said == [{"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": granted}]
-    served.pipeline.drain()
+    await served.pipeline.drain()
     answered = await asyncio.wait_for(stream, 5)
     assert answered.message["id"] == "s"
     assert answered.result == {"resultType": "complete", "_meta": {SUBSCRIPTION: "s"}}
@@ -125,6 +125,6 @@ async def test_streams_beyond_their_number_are_refused_and_after_the_drain_every
     stream = await open_stream(first, modern=False)
     await second.initialize()
     assert (await second.send(verb="GET")).status == 503
-    served.pipeline.drain()
+    await served.pipeline.drain()
     await asyncio.wait_for(stream, 5)
     assert (await second.send(verb="GET")).status == 503

@@ -3,25 +3,15 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
 from asking_server import AskingServer, asking_server
 from eventually import eventually
-from free_port import free_port
-from gateway_caller import META, MODERN, Json
-from gateway_process import GatewayProcess, gateway_process
-from gateway_world import ALICE, dump, gateway, installation, pinned, tool
+from replica_client import ABLE, ANSWER, PATH, ReplicaClient, call, event, three_replicas
 
-OFFLINE = str(Path(__file__).parents[1] / "support/gateway_offline.py")
-PATH = "/v1/mcp/dev.tools"
-ABLE: Json = {"elicitation": {}}
-ANSWER = {"action": "accept", "content": {"name": "Ann"}}
 pytestmark = pytest.mark.requirement("GW-4", "GW-5")
 
 
@@ -31,76 +21,13 @@ async def server() -> AsyncIterator[AskingServer]:
         yield running
 
 
-@dataclass
-class Client:
-    """One client; each request goes to the replica that it names."""
-
-    replicas: list[GatewayProcess]
-    http: aiohttp.ClientSession
-    headers: dict[str, str] = field(
-        default_factory=lambda: {"Authorization": f"Bearer {ALICE}", "Accept": "application/json, text/event-stream"}
-    )
-
-    @asynccontextmanager
-    async def sent(self, replica: int, message: Any = None, path: str = PATH, **headers: str) -> AsyncIterator[aiohttp.ClientResponse]:
-        body = None if message is None else json.dumps(message)
-        fields = (
-            self.headers | ({"Content-Type": "application/json"} if body else {}) | {k.replace("_", "-"): v for k, v in headers.items()}
-        )
-        verb = "GET" if message is None else "POST"
-        async with self.http.request(verb, f"{self.replicas[replica].url}{path}", data=body, headers=fields) as response:
-            yield response
-
-    async def said(self, replica: int, message: Any, path: str = PATH, **headers: str) -> tuple[int, Any]:
-        async with self.sent(replica, message, path, **headers) as response:
-            text = await response.text()
-            return response.status, json.loads(text) if text.startswith("{") else text
-
-    async def initialize(self, replica: int, capabilities: Json) -> None:
-        params = {"protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": {"name": "t", "version": "1"}}
-        async with self.sent(replica, {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}) as response:
-            self.headers["Mcp-Session-Id"] = response.headers["Mcp-Session-Id"]
-
-    async def modern(self, replica: int, id_: int, **more: Any) -> Json:
-        meta = META | {"io.modelcontextprotocol/clientCapabilities": ABLE}
-        message = call("bot__ask", id_)
-        message["params"] |= {"_meta": meta} | more
-        status, found = await self.said(replica, message, MCP_Protocol_Version=MODERN, Mcp_Method="tools/call", Mcp_Name="bot__ask")
-        assert status == 200, found
-        return dict(found["result"])
-
-
-def call(name: str, id_: object) -> Json:
-    return {"jsonrpc": "2.0", "id": id_, "method": "tools/call", "params": {"name": name, "arguments": {}}}
-
-
-async def event(response: aiohttp.ClientResponse, member: str) -> Json:
-    """Return the next message on a stream that has this member."""
-    while True:
-        block = (await asyncio.wait_for(response.content.readuntil(b"\n\n"), 10)).decode()
-        data = "".join(line.removeprefix("data: ") for line in block.splitlines() if line.startswith("data: "))
-        if data.startswith("{") and member in json.loads(data):
-            return dict(json.loads(data))
-
-
 @pytest.fixture
-async def client(tmp_path: Path, server: AskingServer) -> AsyncIterator[Client]:
-    path = tmp_path / "manifests"
-    tools = [tool("echo"), tool("ask"), tool("wait")]
-    path.write_text(dump([*installation("bot", team="engineering", url=server.url, tools=tools), gateway("tools", pinned("bot"))]))
-    async with AsyncExitStack() as stack:
-        replicas = []
-        for _ in range(3):
-            address = f"127.0.0.1:{free_port()}"
-            variables = {"WHARFINGER_LISTEN": address, "WHARFINGER_REPLICA_ADDRESS": address}
-            replicas.append(await stack.enter_async_context(gateway_process([OFFLINE, str(path)], variables)))
-        for replica in replicas:
-            await replica.ready()
-        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(30)))
-        yield Client(replicas, http)
+async def client(tmp_path: Path, server: AskingServer) -> AsyncIterator[ReplicaClient]:
+    async with three_replicas(tmp_path, server.url) as client:
+        yield client
 
 
-async def test_a_call_its_question_and_the_answer_may_come_in_by_three_replicas(client: Client, server: AskingServer) -> None:
+async def test_a_call_its_question_and_the_answer_may_come_in_by_three_replicas(client: ReplicaClient, server: AskingServer) -> None:
     await client.initialize(0, ABLE)
     async with client.sent(1, call("bot__ask", 1)) as stream:
         question = await event(stream, "method")
@@ -110,7 +37,7 @@ async def test_a_call_its_question_and_the_answer_may_come_in_by_three_replicas(
     assert len(server.calls()) == 1
 
 
-async def test_a_modern_client_may_come_back_to_another_replica(client: Client, server: AskingServer) -> None:
+async def test_a_modern_client_may_come_back_to_another_replica(client: ReplicaClient, server: AskingServer) -> None:
     first = await client.modern(0, 1)
     answers = dict.fromkeys(first["inputRequests"], ANSWER)
     second = await client.modern(1, 2, inputResponses=answers, requestState=first["requestState"])
@@ -118,7 +45,7 @@ async def test_a_modern_client_may_come_back_to_another_replica(client: Client, 
     assert len(server.calls()) == 1
 
 
-async def test_a_cancellation_and_a_stream_reach_the_session_wherever_they_come_in(client: Client, server: AskingServer) -> None:
+async def test_a_cancellation_and_a_stream_reach_the_session_wherever_they_come_in(client: ReplicaClient, server: AskingServer) -> None:
     await client.initialize(0, {})
     async with client.sent(1) as stream:
         assert (stream.status, stream.content_type) == (200, "text/event-stream")
@@ -133,7 +60,7 @@ async def test_a_cancellation_and_a_stream_reach_the_session_wherever_they_come_
         await asyncio.wait_for(stream.read(), 10)
 
 
-async def test_messages_beside_a_stream_may_come_in_by_another_replica(client: Client) -> None:
+async def test_messages_beside_a_stream_may_come_in_by_another_replica(client: ReplicaClient) -> None:
     async with client.sent(0, path=f"{PATH}/sse") as stream:
         block = (await stream.content.readuntil(b"\n\n")).decode()
         endpoint = block.splitlines()[1].removeprefix("data: ")
@@ -148,9 +75,9 @@ async def test_messages_beside_a_stream_may_come_in_by_another_replica(client: C
 
 
 async def test_a_session_whose_replica_is_gone_goes_on_where_nothing_is_lost_and_is_404_where_its_client_can_be_asked(
-    client: Client,
+    client: ReplicaClient,
 ) -> None:
-    plain = Client(client.replicas, client.http)
+    plain = ReplicaClient(client.replicas, client.http)
     await plain.initialize(0, {})
     await client.initialize(0, ABLE)
     first = await client.modern(0, 1)
@@ -171,7 +98,7 @@ async def test_a_session_whose_replica_is_gone_goes_on_where_nothing_is_lost_and
     assert (status, "result" in found) == (200, True)
 
 
-async def test_a_request_hops_once_whatever_a_client_says(client: Client) -> None:
+async def test_a_request_hops_once_whatever_a_client_says(client: ReplicaClient) -> None:
     await client.initialize(0, ABLE)
     assert (await client.said(1, call("bot__echo", 1), Wharfinger_Hop="x"))[0] == 404
     assert (await client.said(0, call("bot__echo", 1), Wharfinger_Hop="x"))[0] == 200

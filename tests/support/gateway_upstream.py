@@ -151,13 +151,13 @@ async def upstream_server(era: EraName = "legacy") -> AsyncIterator[UpstreamServ
 
 
 @contextlib.asynccontextmanager
-async def running_server(server: UpstreamServer) -> AsyncIterator[None]:
-    """Run this server on a free port."""
+async def running_server(server: UpstreamServer, port: int = 0) -> AsyncIterator[None]:
+    """Run this server on a port, or a free one."""
     application = web.Application()
     application.router.add_route("*", "/mcp", server.handle)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    site = web.TCPSite(runner, ADDRESS, 0)
+    site = web.TCPSite(runner, ADDRESS, port)
     await site.start()
     host, port = runner.addresses[0][:2]
     server.url = f"http://{host}:{port}/mcp"
