@@ -68,6 +68,7 @@ async def event(response: aiohttp.ClientResponse, member: str) -> Json:
     """Return the next message on a stream that has this member."""
     while True:
         block = (await asyncio.wait_for(response.content.readuntil(b"\n\n"), 10)).decode()
+        assert block, "the stream has ended"
         data = "".join(line.removeprefix("data: ") for line in block.splitlines() if line.startswith("data: "))
         if data.startswith("{") and member in json.loads(data):
             return dict(json.loads(data))

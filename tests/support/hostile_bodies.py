@@ -1,0 +1,113 @@
+"""Bodies that a client must not send, or that are odd, and what a legacy session answers: HTTP status and error code."""
+
+from raw_http import rpc, text
+
+PING = text(rpc("ping"))
+DEEP = b"[" * 30_000 + b"]" * 30_000
+NESTED = (
+    b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"bot__echo","arguments":{"a":' + b"[" * 20_000 + b"]" * 20_000 + b"}}}"
+)
+
+
+def with_id(written: str) -> bytes:
+    return b'{"jsonrpc":"2.0","id":' + written.encode() + b',"method":"ping"}'
+
+
+BODIES: dict[str, tuple[bytes, int, int | None]] = {
+    "an empty body": (b"", 400, -32700),
+    "white space": (b" \n", 400, -32700),
+    "cut JSON": (b'{"jsonrpc":"2.0","id":1', 400, -32700),
+    "JSON and then some": (PING + b"x", 400, -32700),
+    "two messages without a batch": (PING + PING, 400, -32700),
+    "a byte order mark": (b"\xef\xbb\xbf" + PING, 400, -32700),
+    "UTF-16": (PING.decode().encode("utf-16"), 400, -32700),
+    "bytes that are no UTF-8": (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"\xff"}}', 400, -32700),
+    "an overlong encoding": (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"\xc0\xaf"}}', 400, -32700),
+    "an encoded surrogate": (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"\xed\xa0\x80"}}', 400, -32700),
+    "NUL bytes": (b"\0" * 100, 400, -32700),
+    "NUL after the message": (PING + b"\0", 400, -32700),
+    "NUL in a method": (text(rpc("tools/list\0")), 200, -32601),
+    "a control character in a text": (b'{"jsonrpc":"2.0","id":1,"method":"pi\x01ng"}', 400, -32700),
+    "NaN": (b'{"jsonrpc":"2.0","id":NaN,"method":"ping"}', 400, -32700),
+    "a comment": (b'/**/{"jsonrpc":"2.0","id":1,"method":"ping"}', 400, -32700),
+    "a number": (b"1", 400, -32600),
+    "a text": (b'"ping"', 400, -32600),
+    "null": (b"null", 400, -32600),
+    "an empty object": (b"{}", 400, -32600),
+    "lists in lists": (DEEP, 400, -32600),
+    "lists in lists, never closed": (b"[" * 60_000, 400, -32600),
+    "objects in objects": (b'{"a":' * 12_000, 400, -32600),
+    "arguments nested 20 000 deep": (NESTED, 400, -32600),
+    "no version of JSON-RPC": (b'{"id":1,"method":"ping"}', 400, -32600),
+    "another version of JSON-RPC": (b'{"jsonrpc":"1.0","id":1,"method":"ping"}', 400, -32600),
+    "a version that is a number": (b'{"jsonrpc":2.0,"id":1,"method":"ping"}', 400, -32600),
+    "an id twice: the last one counts": (b'{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}', 200, None),
+    "a method twice: the last one counts": (b'{"jsonrpc":"2.0","id":1,"method":"nothing","method":"ping"}', 200, None),
+    "params twice: the last ones count": (b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":"x"},"params":{}}', 200, None),
+    "a name that differs in case": (text(rpc("tools/call", {"name": "bot__echo", "NAME": "x"})), 400, -32600),
+    "an id of null": (with_id("null"), 400, -32600),
+    "an id of true": (with_id("true"), 400, -32600),
+    "an id with a fraction": (with_id("1.5"), 400, -32600),
+    "an id with an exponent": (with_id("1e400"), 400, -32600),
+    "an id that is an object": (with_id("{}"), 400, -32600),
+    "an id that is a list": (with_id("[1]"), 400, -32600),
+    "an id of 65 bits": (with_id(str(2**64)), 400, -32600),
+    "an id of 50 000 digits": (with_id("9" * 50_000), 400, -32600),
+    "an id of 257 characters": (with_id(f'"{"x" * 257}"'), 400, -32600),
+    "an id of 256 characters": (with_id(f'"{"x" * 256}"'), 200, None),
+    "an empty id": (with_id('""'), 200, None),
+    "a negative id": (with_id("-1"), 200, None),
+    "an id of 64 bits": (with_id(str(2**64 - 1)), 200, None),
+    "an id with a NUL": (with_id('"\\u0000"'), 200, None),
+    "an empty method": (text(rpc("")), 400, -32600),
+    "a method of 257 characters": (text(rpc("m" * 257)), 400, -32600),
+    "a method that is a number": (b'{"jsonrpc":"2.0","id":1,"method":1}', 400, -32600),
+    "a method that is none": (text(rpc("tools/frobnicate")), 200, -32601),
+    "a method in another case": (text(rpc("Tools/List")), 200, -32601),
+    "a method of the newest revision": (text(rpc("server/discover", {})), 200, -32601),
+    "params that are a list": (text(rpc("ping", [1])), 400, -32600),
+    "params that are a text": (text(rpc("ping", "x")), 400, -32600),
+    "a method beside a result": (b'{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}', 400, -32600),
+    "a result beside an error": (b'{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":""}}', 400, -32600),
+    "an error without a code": (b'{"jsonrpc":"2.0","id":1,"error":{}}', 400, -32600),
+    "a response that nobody waits for": (b'{"jsonrpc":"2.0","id":"wharfinger-1","result":{}}', 202, None),
+    "an error that nobody waits for": (b'{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"x"}}', 202, None),
+    "a notification of anything": (b'{"jsonrpc":"2.0","method":"notifications/\\u0000"}', 202, None),
+    "the cancellation of nothing": (b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":[]}}', 202, None),
+    "the cancellation of what is not under way": (b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":9}}', 202, None),
+    "a batch in a revision without": (text([rpc("ping")]), 400, -32600),
+    "an empty batch": (b"[]", 400, -32600),
+    "a batch of a thousand": (text([rpc("ping", None, n) for n in range(1000)]), 400, -32600),
+    "a call without a name": (text(rpc("tools/call", {})), 200, -32602),
+    "a call whose name is a number": (text(rpc("tools/call", {"name": 1})), 200, -32602),
+    "a call of a tool that is not there": (text(rpc("tools/call", {"name": "bot__absent"})), 200, -32602),
+    "a call of a tool in another case": (text(rpc("tools/call", {"name": "Bot__echo"})), 200, -32602),
+    "a call of a tool by the server's own name": (text(rpc("tools/call", {"name": "echo"})), 200, -32602),
+    "a tool's name with a NUL": (text(rpc("tools/call", {"name": "bot__echo\0"})), 200, -32602),
+    "a tool's name of 60 000 characters": (text(rpc("tools/call", {"name": "x" * 60_000})), 200, -32602),
+    "arguments that are a list": (text(rpc("tools/call", {"name": "bot__echo", "arguments": []})), 200, -32602),
+    "arguments that are null": (text(rpc("tools/call", {"name": "bot__echo", "arguments": None})), 200, -32602),
+    "_meta that is a list": (text(rpc("tools/call", {"name": "bot__echo", "_meta": []})), 200, None),
+    "a progress token that is an object": (text(rpc("tools/call", {"name": "bot__echo", "_meta": {"progressToken": {}}})), 200, None),
+    "a log level that is none": (text(rpc("logging/setLevel", {"level": "loud"})), 200, -32602),
+    "a log level that is a number": (text(rpc("logging/setLevel", {"level": 7})), 200, -32602),
+    "a cursor that was never given": (text(rpc("tools/list", {"cursor": "x"})), 200, -32602),
+    "prompts where none are selected": (text(rpc("prompts/get", {"name": "x"})), 200, -32601),
+    "resources where none are selected": (text(rpc("resources/subscribe", {"uri": "x"})), 200, -32601),
+    "an initialize without a version": (text(rpc("initialize", {})), 400, -32602),
+    "an initialize whose version is a number": (text(rpc("initialize", {"protocolVersion": 1})), 400, -32602),
+    "an initialize whose capabilities are a list": (text(rpc("initialize", {"protocolVersion": "2025-11-25", "capabilities": []})), 200, None),
+}  # fmt: skip
+
+BATCHES: dict[str, tuple[object, int, int | None]] = {
+    "two pings": ([rpc("ping", None, 1), rpc("ping", None, "1")], 200, None),
+    "an id twice": ([rpc("ping"), rpc("ping")], 400, -32600),
+    "an initialize among others": ([rpc("ping"), rpc("initialize", {"protocolVersion": "2025-03-26"}, 2)], 400, -32600),
+    "one that is no message": ([rpc("ping"), 5], 400, -32600),
+    "a batch in a batch": ([[rpc("ping")]], 400, -32600),
+    "more than fifty": ([rpc("ping", None, n) for n in range(51)], 400, -32600),
+    "fifty": ([rpc("ping", None, n) for n in range(50)], 200, None),
+    "notifications and responses alone": (
+        [{"jsonrpc": "2.0", "method": "notifications/x"}, {"jsonrpc": "2.0", "id": 1, "result": {}}], 202, None,
+    ),
+}  # fmt: skip
