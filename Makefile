@@ -71,7 +71,7 @@ lock: setup ## resolve the dependencies anew
 	@compile="$(VENV)/bin/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-annotate --no-header"; \
 	$$compile pyproject.toml --extra tracing -o requirements.lock; \
 	$$compile pyproject.toml --extra kubeconfig --extra tracing --group dev -o requirements-dev.lock; \
-	for image in images/build images/server-base examples/01-quickstart/greeter/requirements; do $$compile $$image.in -o $$image.lock; done
+	for image in images/build images/server-base examples/01-quickstart/greeter/requirements tests/wire/clients/python_1; do $$compile $$image.in -o $$image.lock; done
 
 clean: ## remove the virtual environment and what tools left here
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .import-contracts.log

@@ -23,9 +23,18 @@ class NodeTools:
 
     def run(self, program: str, *arguments: str, home: Path, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a program of the folder to its end; `home` takes what it stores."""
-        command = [str(NODE / "bin/node"), str(self.folder / "node_modules/.bin" / program), *arguments]
+        return self._node(str(self.folder / "node_modules/.bin" / program), *arguments, home=home, folder=home, seconds=seconds)
+
+    def run_module(self, module: Path, *arguments: str, home: Path, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a module that imports from the folder to its end."""
+        # Given as text, a module finds what it imports from the working directory on.
+        options = ("--input-type=module", "--eval", module.read_text(), "--")
+        return self._node(*options, *arguments, home=home, folder=self.folder, seconds=seconds)
+
+    def _node(self, *arguments: str, home: Path, folder: Path, seconds: float) -> subprocess.CompletedProcess[str]:
+        command = [str(NODE / "bin/node"), *arguments]
         environment = {**os.environ, "HOME": str(home), "PATH": f"{NODE / 'bin'}:/usr/bin:/bin", "NO_COLOR": "1"}
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds, env=environment, cwd=home)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds, env=environment, cwd=folder)
 
 
 def node_tools() -> NodeTools:

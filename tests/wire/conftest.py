@@ -28,7 +28,10 @@ def server() -> Iterator[str]:
 @pytest.fixture
 async def running(server: str, tmp_path: Path) -> AsyncIterator[GatewayProcess]:
     definitions = [tool.definition(name) for name, tool in TOOLS.items()]
-    manifests = [*installation("t", team="engineering", url=server, tools=definitions), gateway("tools", pinned("t"))]
+    manifests = [
+        *installation("t", team="engineering", url=server, tools=definitions),
+        gateway("tools", pinned("t", prompts=["*"], resources=["*"])),
+    ]
     path = tmp_path / "manifests"
     path.write_text(dump(manifests))
     async with gateway_process([str(SUPPORT / "gateway_offline.py"), str(path)], {}) as process:

@@ -38,6 +38,30 @@ async def test_the_inspector_calls_a_tool(era: str, tools: NodeTools, running: G
     assert "This is a simple text response for testing." in out
 
 
+@pytest.mark.requirement("GW-16")
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--method", "prompts/list"), "t__test_prompt_with_arguments"),
+        (
+            ("--method", "prompts/get", "--prompt-name", "t__test_prompt_with_arguments", "--prompt-args", "arg1=a", "arg2=b"),
+            "Prompt with arguments: arg1='a', arg2='b'",
+        ),
+        (("--method", "resources/list"), "test://static-text"),
+        (("--method", "resources/read", "--uri", "test://static-text"), "This is the content of the static text resource."),
+    ],
+    ids=["lists prompts", "gets a prompt", "lists resources", "reads a resource"],
+)
+async def test_the_inspector(
+    era: str, arguments: tuple[str, ...], says: str, tools: NodeTools, running: GatewayProcess, tmp_path: Path
+) -> None:
+    code, out, err = await inspect(tools, running, tmp_path, ALICE, "--protocol-era", era, *arguments)
+
+    assert code == 0, err
+    assert says in out
+
+
 @pytest.mark.requirement("AUT-4")
 @pytest.mark.parametrize("era", ERAS)
 async def test_the_inspector_is_told_that_it_must_log_in(era: str, tools: NodeTools, running: GatewayProcess, tmp_path: Path) -> None:
