@@ -13,6 +13,7 @@ from wharfinger_gateway.catalog import Catalogs
 from wharfinger_gateway.feature import request_feature
 from wharfinger_gateway.forward import Servers
 from wharfinger_gateway.limits import Limits
+from wharfinger_gateway.list_changes import ListChanges
 from wharfinger_gateway.listeners import Listener, Listeners
 from wharfinger_gateway.lists import listed
 from wharfinger_gateway.question import Question, Within
@@ -128,15 +129,18 @@ class Answerer:
         return request_feature(question, request, self._servers, trace)
 
     async def _listen(self, question: Question, request: Request) -> Answer:
-        kinds = wanted_kinds(request.params)
-        if kinds is None:
+        wanted = wanted_kinds(request.params)
+        if wanted is None:
             return self._refuse(question, request, Refusal(Reason.PARAMS_INVALID, detail="notifications must be an object"))
+        kinds = tuple(kind for kind in wanted if kind in capabilities(question.permit.gateway))
         listener = Listener(question.incoming, partial(announcement, subscription=request.id), {})
+        changes = ListChanges(listener, question.rules, kinds, self._servers.upstreams)
         watching = await self._watch(question, request, listener)
         try:
             await question.channel.say(acknowledgement(request.id, kinds, watching))
             refusal = await self._listeners.serve(listener, question.permit, kinds)
         finally:
+            changes.end()
             for undo in watching.values():
                 undo()
         if refusal is not None:

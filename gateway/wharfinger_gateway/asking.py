@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from wharfinger_gateway.question import Question, Within
+from wharfinger_gateway.question import Question, Rules, Within
 from wharfinger_gateway.session import Session
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import ErrorObject, Params, Request, Response
@@ -71,7 +71,12 @@ _answers = msgspec.json.Decoder(dict[str, Raw])
 
 def asking(question: Question) -> Asking:
     """Return what the caller of a question can be asked."""
-    match question.rules:
+    return asking_by(question.rules)
+
+
+def asking_by(rules: Rules) -> Asking:
+    """Return what a caller under these rules can be asked."""
+    match rules:
         case Modern(capabilities=declared):
             found = _asked_for(declared)
             return Asking(f"modern {_digest(found)}", True, found) if found else Asking()

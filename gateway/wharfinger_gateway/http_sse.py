@@ -19,6 +19,7 @@ from wharfinger_gateway.answer import Answerer
 from wharfinger_gateway.asking import legacy_key
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.incoming import Channel, Incoming, Reply
+from wharfinger_gateway.list_changes import ListChanges
 from wharfinger_gateway.listeners import Listener
 from wharfinger_gateway.question import Question, Within, take
 from wharfinger_gateway.refusals import Reason, Refusal
@@ -70,7 +71,11 @@ class HttpSse:
             listener = Listener(incoming, announcement, state.updated)
             state.listen(listener)
             incoming.channel.on_leave(partial(_cancel, under_way))
-            reply = await self._replica.listeners.serve(listener, permit, TOLD) or UNANSWERED
+            changes = ListChanges(listener, Within(session, state), TOLD, self._replica.upstreams)
+            try:
+                reply = await self._replica.listeners.serve(listener, permit, TOLD) or UNANSWERED
+            finally:
+                changes.end()
             # Where it is this program that ends the stream, its calls end first.
             while under_way:
                 await asyncio.wait(tuple(under_way))

@@ -8,6 +8,7 @@ from wharfinger_gateway import legacy
 from wharfinger_gateway.asking import legacy_key
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.incoming import Incoming, Reply
+from wharfinger_gateway.list_changes import ListChanges
 from wharfinger_gateway.listeners import Listener
 from wharfinger_gateway.receive import within
 from wharfinger_gateway.refusals import Reason, Refusal
@@ -58,7 +59,9 @@ class LegacySessions:
             return Refusal(Reason.STREAM_NOT_ACCEPTED)
         listener = Listener(incoming, announcement, rules.state.updated)
         rules.state.listen(listener)
+        changes = ListChanges(listener, rules, TOLD, self._replica.upstreams)
         try:
             return await self._replica.listeners.serve(listener, permit, TOLD) or UNANSWERED
         finally:
+            changes.end()
             rules.state.left(listener)

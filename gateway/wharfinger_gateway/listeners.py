@@ -30,13 +30,17 @@ Offer = Mapping[str, Raw]
 class Listener:
     """One stream. Belongs to one event loop."""
 
-    __slots__ = ("announce", "incoming", "is_over", "updated", "wake")
+    __slots__ = ("announce", "changed", "incoming", "is_over", "on_look", "updated", "wake")
 
     def __init__(self, incoming: Incoming, announce: Announce, updated: dict[str, None]) -> None:
         self.incoming = incoming
         self.announce = announce
         self.updated = updated
         """URIs of resources that have changed and of which the client has not been told."""
+        self.changed: dict[str, None] = {}
+        """Kinds of lists that have changed at servers and of which the client has not been told."""
+        self.on_look: Callable[[Permit], None] = lambda _: None
+        """Takes what the caller may now, whenever that is looked at."""
         self.wake = asyncio.Event()
         self.is_over = False
 
@@ -78,9 +82,11 @@ class Listeners:
                     break
                 offered = self._offer(now)
                 for kind in kinds:
-                    if offered[kind] != seen[kind]:
+                    if offered.get(kind) != seen.get(kind) or kind in listener.changed:
+                        listener.changed.pop(kind, None)
                         await channel.say(listener.announce(kind, None))
                 seen = offered
+                listener.on_look(now)
                 while listener.updated:
                     uri = next(iter(listener.updated))
                     del listener.updated[uri]

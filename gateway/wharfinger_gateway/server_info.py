@@ -17,8 +17,8 @@ def _version() -> str:
 
 VERSION: Final = _version()
 """`0` where the program runs from a checkout."""
-TOLD: Final = ("tools",)
-"""The kinds of lists whose changes are told."""
+TOLD: Final = ("tools", "prompts", "resources")
+"""The kinds of lists whose changes are told: of prompts and resources as far as their servers tell."""
 
 
 def capabilities(gateway: Gateway) -> dict[str, Any]:
@@ -28,8 +28,8 @@ def capabilities(gateway: Gateway) -> dict[str, Any]:
     found: dict[str, Any] = {"tools": {"listChanged": True}, "logging": {}}
     return (
         found
-        | ({"prompts": {}} if prompts else {})
-        | ({"resources": {"subscribe": True}} if resources else {})
+        | ({"prompts": {"listChanged": True}} if prompts else {})
+        | ({"resources": {"subscribe": True, "listChanged": True}} if resources else {})
         | ({"completions": {}} if prompts or resources else {})
     )
 

@@ -22,6 +22,8 @@ from wharfinger_mcp.upstream import CallLimits, Upstream
 
 OPEN_SECONDS: Final = 3.0
 """For the stream's head; a server that takes longer is called without."""
+LIST_CHANGED: Final = {f"notifications/{kind}/list_changed": kind for kind in ("prompts", "resources")}
+"""Methods that tell of lists which are asked for live, and their kinds."""
 STREAM: Final = CallLimits(3600.0, 64 * 1024 * 1024)
 
 
@@ -37,6 +39,8 @@ class Unasked:
         self._users = 0
         self.on_updated: Callable[[str], None] = lambda _: None
         """Takes the URI of a resource that has changed."""
+        self.on_list_changed: Callable[[str], None] = lambda _: None
+        """Takes the kind of list that has changed."""
 
     async def ready(self, headers: Mapping[str, str], limits: CallLimits) -> Handshake:
         """Return the session, once it is listened to or cannot be; raises UpstreamError where there is none."""
@@ -51,6 +55,17 @@ class Unasked:
                     async with asyncio.timeout(OPEN_SECONDS):
                         await is_open.wait()
         return session
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether a stream is listened to."""
+        return self._listening is not None and not self._listening.done()
+
+    async def ended(self) -> bool:
+        """Wait until the stream that is listened to ends; return False where the server has none."""
+        if self._listening is not None:
+            await asyncio.wait((self._listening,))
+        return self._has_stream
 
     @property
     def is_free(self) -> bool:
@@ -87,6 +102,8 @@ class Unasked:
         async def take(message: Request | Notification) -> None:
             if message.method == "notifications/resources/updated":
                 self.on_updated(jsonrpc.text_member(message.params, "uri") or "")
+            elif message.method in LIST_CHANGED:
+                self.on_list_changed(LIST_CHANGED[message.method])
             elif len(self._calls) == 1:
                 await self._calls[0](message)
             elif message.method == "notifications/progress":

@@ -11,6 +11,7 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
+from weakref import WeakValueDictionary
 
 from msgspec import Raw
 
@@ -36,6 +37,15 @@ Key = tuple[str, str, str, str]
 """The installation's uid, the connection's fingerprint, the principal's subject, and whom of his clients the server can ask."""
 
 
+class Lists(dict[str, tuple[float, tuple[Raw, ...]]]):
+    """What a server listed to one principal, by method, and until when that counts (loop time)."""
+
+    def forget(self, kind: str) -> None:
+        """Ask anew for the lists of a kind, which have changed."""
+        for method in [method for method in self if method.startswith(f"{kind}/")]:
+            del self[method]
+
+
 @dataclass(slots=True)
 class Reached:
     """A server as one principal sees it, and what is sent with each request."""
@@ -44,8 +54,7 @@ class Reached:
     unasked: Unasked
     watched: Watched
     headers: dict[str, str] = field(repr=False)
-    lists: dict[str, tuple[float, tuple[Raw, ...]]] = field(default_factory=dict, repr=False)
-    """What it listed, by method, and until when that counts (loop time)."""
+    lists: Lists = field(repr=False)
     used_at: float = 0.0
 
 
@@ -55,6 +64,7 @@ class Upstreams:
     def __init__(self, client: HttpClient) -> None:
         self._client = client
         self._kept: OrderedDict[Key, Reached] = OrderedDict()
+        self._lists: WeakValueDictionary[tuple[str, str, str], Lists] = WeakValueDictionary()
         self._closing: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -76,8 +86,8 @@ class Upstreams:
                 Identity("wharfinger-gateway", VERSION, asking.capabilities),
                 transport=installation.connection.transport,
             )
-            unasked = Unasked(upstream)
-            kept = self._kept[key] = Reached(upstream, unasked, Watched(upstream, unasked), headers)
+            unasked, lists = Unasked(upstream), self._lists.setdefault(key[:3], Lists())
+            kept = self._kept[key] = Reached(upstream, unasked, Watched(upstream, unasked, lists.forget), headers, lists)
             if len(self._kept) > MAX_UPSTREAMS:
                 self._end(next(iter(self._kept)))
         kept.used_at = asyncio.get_running_loop().time()
@@ -116,7 +126,7 @@ class Upstreams:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             oldest_kept = asyncio.get_running_loop().time() - IDLE_SECONDS
-            for key in [key for key, kept in self._kept.items() if kept.used_at < oldest_kept]:
+            for key in [key for key, kept in self._kept.items() if kept.used_at < oldest_kept and not kept.watched.is_used]:
                 self._end(key)
 
     async def close(self) -> None:

@@ -1,20 +1,23 @@
-"""Resources of one server that clients are told of when they change.
+"""Resources and lists of one server that clients are told of when they change.
 
-However many clients watch a resource, the server is asked once; in the older revisions by `resources/subscribe`, and it tells on the stream
-that a GET opens; in the newest by `subscriptions/listen`, anew whenever other resources are watched.
+However many clients watch, the server is asked once; in the older revisions by `resources/subscribe`, and it tells on the stream that a GET
+opens; in the newest by `subscriptions/listen`, anew whenever something else is watched. As long as anybody watches, that is kept up: a server
+that lost its session or ended its stream is asked again, and everybody is told once, for nobody repeats what was said meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
-from wharfinger_gateway.unasked import OPEN_SECONDS, STREAM, Unasked
+from wharfinger_gateway.unasked import LIST_CHANGED, OPEN_SECONDS, STREAM, Unasked
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.envelope import Era
 from wharfinger_mcp.errors import BusyError, ProtocolError, UpstreamError
+from wharfinger_mcp.handshake import Handshake
 from wharfinger_mcp.jsonrpc import Notification, Request
 from wharfinger_mcp.upstream import CallLimits, Upstream
 
@@ -22,80 +25,177 @@ UPDATED: Final = "notifications/resources/updated"
 ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 MAX_WATCHED: Final = 256
 LIMITS: Final = CallLimits(10.0, 64 * 1024)
+FIRST_PAUSE_SECONDS: Final = 0.5
+LONGEST_PAUSE_SECONDS: Final = 60.0
+COALESCE_SECONDS: Final = 0.2
+"""Changes of a list within so long are told as one."""
 
 Tell = Callable[[str], None]
-"""Takes the URI of a resource that has changed."""
+"""Takes the URI of a resource, or the kind of list, that has changed."""
+Listen = Callable[[Mapping[str, str], Callable[[], None]], Coroutine[Any, Any, bool]]
+"""Hears from a server until it ends that, and says when it can; tells whether it is worth coming back."""
 
 
 class Watched:
     """Those of one session with one server. Belongs to one event loop; `close` it."""
 
-    def __init__(self, upstream: Upstream, unasked: Unasked) -> None:
+    def __init__(self, upstream: Upstream, unasked: Unasked, forget: Callable[[str], None]) -> None:
         self._upstream = upstream
         self._unasked = unasked
-        self._watchers: dict[str, set[Tell]] = {}
-        self._listening: asyncio.Task[None] | None = None
+        self._forget = forget
+        self._resources: dict[str, set[Tell]] = {}
+        self._lists: dict[str, set[Tell]] = {}
+        self._asked_in: Handshake | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._changed: dict[str, asyncio.TimerHandle] = {}
         unasked.on_updated = self._updated
+        unasked.on_list_changed = self._list_changed
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anybody watches."""
+        return bool(self._resources or self._lists)
 
     async def watch(self, uri: str, tell: Tell, headers: Mapping[str, str]) -> None:
         """Tell of changes of a resource from now on; raises UpstreamError where the server does not."""
-        watchers = self._watchers.get(uri)
+        watchers = self._resources.get(uri)
         if watchers is not None:
             watchers.add(tell)
             return
-        if len(self._watchers) >= MAX_WATCHED:
+        if len(self._resources) >= MAX_WATCHED:
             raise BusyError(f"{MAX_WATCHED} resources of the server are watched")
-        self._watchers[uri] = {tell}
+        self._resources[uri] = {tell}
         try:
             await self._ask("resources/subscribe", uri, headers)
         except BaseException:
-            self._watchers.pop(uri, None)
+            self._resources.pop(uri, None)
             raise
 
     async def unwatch(self, uri: str, tell: Tell, headers: Mapping[str, str]) -> None:
         """Tell no more; the server is told as far as it listens."""
-        watchers = self._watchers.get(uri, set())
+        watchers = self._resources.get(uri, set())
         watchers.discard(tell)
-        if not watchers and self._watchers.pop(uri, None) is not None:
+        if not watchers and self._resources.pop(uri, None) is not None:
             with suppress(UpstreamError):
                 await self._ask("resources/unsubscribe", uri, headers)
 
+    async def watch_list(self, kind: str, tell: Tell, headers: Mapping[str, str]) -> None:
+        """Tell of changes of the lists of a kind from now on, if the server says that it does; raises UpstreamError."""
+        session = await self._upstream.open(headers, LIMITS)
+        declared = session.capabilities.get(kind)
+        if not isinstance(declared, dict) or declared.get("listChanged") is not True:
+            return
+        watchers = self._lists.setdefault(kind, set())
+        watchers.add(tell)
+        if len(watchers) == 1:
+            await self._keep(session, headers)
+
+    def unwatch_list(self, kind: str, tell: Tell) -> None:
+        """Tell no more."""
+        watchers = self._lists.get(kind, set())
+        watchers.discard(tell)
+        if not watchers:
+            self._lists.pop(kind, None)
+            if not self.is_used:
+                self.close()
+
     def close(self) -> None:
         """Listen no longer."""
-        if self._listening is not None:
-            self._listening.cancel()
+        if self._keeping is not None:
+            self._keeping.cancel()
+        for timer in self._changed.values():
+            timer.cancel()
+        self._changed.clear()
 
     async def _ask(self, method: str, uri: str, headers: Mapping[str, str]) -> None:
         session = await self._unasked.ready(headers, LIMITS)
-        if session.era is Era.MODERN:
-            await self._listen(headers)
-            return
-        response = await self._upstream.call(method, {"uri": jsonrpc.raw_json(uri)}, headers, LIMITS)
-        if response.error is not None:
-            raise ProtocolError(f"the server refused {method} with error {response.error.code}")
+        if session.era is Era.LEGACY:
+            response = await self._upstream.call(method, {"uri": jsonrpc.raw_json(uri)}, headers, LIMITS)
+            if response.error is not None:
+                raise ProtocolError(f"the server refused {method} with error {response.error.code}")
+        await self._keep(session, headers)
 
-    async def _listen(self, headers: Mapping[str, str]) -> None:
-        self.close()
-        if not self._watchers:
+    async def _keep(self, session: Handshake, headers: Mapping[str, str]) -> None:
+        """Have the server asked for what is watched now, as long as anything is."""
+        is_kept = self._keeping is not None and not self._keeping.done()
+        if is_kept and session.era is Era.LEGACY:
             return
-        is_open = asyncio.Event()
-        self._listening = asyncio.create_task(self._follow(headers, is_open))
+        if self._keeping is not None:
+            self._keeping.cancel()
+        if not self.is_used:
+            return
+        self._asked_in, is_open = session, asyncio.Event()
+        listen = self._stay_subscribed if session.era is Era.LEGACY else self._listen
+        self._keeping = asyncio.create_task(self._keep_asking(listen, headers, is_open))
         with suppress(TimeoutError):
             async with asyncio.timeout(OPEN_SECONDS):
                 await is_open.wait()
 
-    async def _follow(self, headers: Mapping[str, str], is_open: asyncio.Event) -> None:
+    async def _keep_asking(self, listen: Listen, headers: Mapping[str, str], is_open: asyncio.Event) -> None:
+        pause, loop = FIRST_PAUSE_SECONDS, asyncio.get_running_loop()
+
+        def opened() -> None:
+            if is_open.is_set():
+                self._tell_everybody()
+            is_open.set()
+
+        while self.is_used:
+            began, is_worth_it = loop.time(), True
+            with suppress(UpstreamError):
+                is_worth_it = await listen(headers, opened)
+            is_open.set()
+            if not is_worth_it:
+                return
+            pause = FIRST_PAUSE_SECONDS if loop.time() - began > LONGEST_PAUSE_SECONDS else min(2 * pause, LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, guards nothing
+
+    async def _stay_subscribed(self, headers: Mapping[str, str], opened: Callable[[], None]) -> bool:
+        """Listen to a legacy server, subscribed in the session that it knows; return False where it has no stream."""
+        session = await self._unasked.ready(headers, LIMITS)
+        if session.era is not Era.LEGACY:
+            return await self._listen(headers, opened)
+        if not self._unasked.is_listening:
+            return await self._unasked.ended()
+        if session is not self._asked_in:
+            for uri in tuple(self._resources):
+                await self._upstream.call("resources/subscribe", {"uri": jsonrpc.raw_json(uri)}, headers, LIMITS)
+            self._asked_in = session
+        opened()
+        return await self._unasked.ended()
+
+    async def _listen(self, headers: Mapping[str, str], opened: Callable[[], None]) -> bool:
+        """Listen to a modern server; return False where it does not tell."""
+
         async def take(message: Request | Notification) -> None:
             if message.method == ACKNOWLEDGED:
-                is_open.set()
+                opened()
             elif message.method == UPDATED:
                 self._updated(jsonrpc.text_member(message.params, "uri") or "")
+            elif message.method in LIST_CHANGED:
+                self._list_changed(LIST_CHANGED[message.method])
 
-        wanted = {"notifications": jsonrpc.raw_json({"resourceSubscriptions": sorted(self._watchers)})}
-        with suppress(UpstreamError):
-            await self._upstream.call("subscriptions/listen", wanted, headers, STREAM, take)
-        is_open.set()
+        lists = {f"{kind}ListChanged": True for kind in sorted(self._lists)}
+        resources = {"resourceSubscriptions": sorted(self._resources)} if self._resources else {}
+        wanted = {"notifications": jsonrpc.raw_json({**lists, **resources})}
+        response = await self._upstream.call("subscriptions/listen", wanted, headers, STREAM, take)
+        return response.error is None
 
     def _updated(self, uri: str) -> None:
-        for tell in tuple(self._watchers.get(uri, ())):
+        for tell in tuple(self._resources.get(uri, ())):
             tell(uri)
+
+    def _list_changed(self, kind: str) -> None:
+        self._forget(kind)
+        if kind in self._lists and kind not in self._changed:
+            self._changed[kind] = asyncio.get_running_loop().call_later(COALESCE_SECONDS, self._tell_list, kind)
+
+    def _tell_list(self, kind: str) -> None:
+        self._changed.pop(kind, None)
+        for tell in tuple(self._lists.get(kind, ())):
+            tell(kind)
+
+    def _tell_everybody(self) -> None:
+        for uri in tuple(self._resources):
+            self._updated(uri)
+        for kind in tuple(self._lists):
+            self._list_changed(kind)

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 from wharfinger_mcp import envelope, jsonrpc
 from wharfinger_mcp.endpoint import Endpoint
 from wharfinger_mcp.envelope import Era, Identity
-from wharfinger_mcp.errors import InterruptedCallError, ProtocolError, SessionGoneError, TimedOutError, UpstreamError
+from wharfinger_mcp.errors import InterruptedCallError, ProtocolError, RefusedError, SessionGoneError, TimedOutError, UpstreamError
 from wharfinger_mcp.exchange import Bounds, Listener, OnMessage, Outcome, Outgoing
 from wharfinger_mcp.handshake import Handshake
 from wharfinger_mcp.http_client import HttpClient
@@ -67,6 +67,7 @@ class Upstream:
         self._background: set[asyncio.Task[None]] = set()
         self._users = 0
         self._is_retired = False
+        self._has_streamed = False
 
     def __repr__(self) -> str:
         return f"Upstream({self._endpoint.host}{self._endpoint.path})"
@@ -119,12 +120,23 @@ class Upstream:
 
     async def stream(self, headers: Mapping[str, str], limits: CallLimits, on_open: Callable[[], None], on_message: OnMessage) -> None:
         """Follow what a legacy server says unasked in this session, until it ends the stream; raises UpstreamError."""
+
+        def opened() -> None:
+            self._has_streamed = True
+            on_open()
+
         bounds = _bounds(limits)
         self._users += 1
         try:
             session = await self._open(headers, bounds)
             own = envelope.legacy_headers(session.server.protocol_version, session.server.session_id)
-            await session.transport.stream(Outgoing(b"", None, own, headers), bounds, Listener(on_open, on_message))
+            await session.transport.stream(Outgoing(b"", None, own, headers), bounds, Listener(opened, on_message))
+        except RefusedError as refused:
+            # Some servers that have no such stream answer 404 as well.
+            if refused.status != 404 or not session.is_kept or not self._has_streamed:
+                raise
+            self._forget(session, session.server.era)
+            raise SessionGoneError("the server no longer knows the session; the next stream begins anew") from None
         finally:
             self._leave()
 

@@ -12,6 +12,7 @@ from upstream_calls import CREDENTIAL, both_eras, call, made, params, value_of
 from wharfinger_mcp.envelope import Era
 from wharfinger_mcp.errors import InterruptedCallError, MisconfiguredError, RefusedError, SessionGoneError
 from wharfinger_mcp.http_client import HttpClient
+from wharfinger_mcp.upstream import CallLimits
 
 
 @both_eras
@@ -214,3 +215,32 @@ async def test_a_header_that_is_ours_to_set_is_a_configuration_fault_and_nothing
     with pytest.raises(MisconfiguredError, match="'Host' cannot be set"):
         await call(await made(server, client, http), {"Host": "else.example"})
     assert server.messages == []
+
+
+async def test_a_stream_to_a_forgotten_session_begins_anew_but_a_server_without_streams_is_left_its_session(
+    client: HttpClient, http: Http
+) -> None:
+    async def open_and_end(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+        if request.headers["Mcp-Session-Id"] != server.sessions[-1]:
+            return web.Response(status=404)
+        return await streamed(": open\n\n")(request, message)
+
+    async def follow() -> None:
+        async def take(_: object) -> None:
+            pass
+
+        await upstream.stream(CREDENTIAL, CallLimits(10.0), lambda: None, take)
+
+    server = RecordingServer(replies={"GET": always(404)})
+    upstream = await made(server, client, http)
+    for _ in range(2):
+        with pytest.raises(RefusedError):
+            await follow()
+    assert len(server.sessions) == 1
+    server.replies["GET"] = open_and_end
+    await follow()
+    server.sessions.append("the server was started anew")
+    with pytest.raises(SessionGoneError):
+        await follow()
+    await follow()
+    assert len(server.sessions) == 3

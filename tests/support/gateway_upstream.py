@@ -58,6 +58,10 @@ class UpstreamServer:
         """Return the tools/call requests."""
         return [one for one in self.requests if one.method == "tools/call"]
 
+    def knows(self, request: web.Request) -> bool:
+        """Whether a request is of a session that there is, where there are sessions."""
+        return self.era == "modern" or request.headers.get("Mcp-Session-Id") in self._sessions
+
     def forget_sessions(self) -> None:
         """Behave as after a restart."""
         self._sessions.clear()

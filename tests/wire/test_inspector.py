@@ -11,6 +11,15 @@ from gateway_world import ALICE
 from node_tools import NodeTools
 
 ERAS = ("legacy", "modern")
+FEATURES = {
+    "lists prompts": (("--method", "prompts/list"), "t__test_prompt_with_arguments"),
+    "gets a prompt": (
+        ("--method", "prompts/get", "--prompt-name", "t__test_prompt_with_arguments", "--prompt-args", "arg1=a", "arg2=b"),
+        "Prompt with arguments: arg1='a', arg2='b'",
+    ),
+    "lists resources": (("--method", "resources/list"), "test://static-text"),
+    "reads a resource": (("--method", "resources/read", "--uri", "test://static-text"), "This is the content of the static text resource."),
+}
 
 
 async def inspect(tools: NodeTools, running: GatewayProcess, home: Path, token: str, *arguments: str) -> tuple[int, str, str]:
@@ -40,22 +49,9 @@ async def test_the_inspector_calls_a_tool(era: str, tools: NodeTools, running: G
 
 @pytest.mark.requirement("GW-16")
 @pytest.mark.parametrize("era", ERAS)
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("--method", "prompts/list"), "t__test_prompt_with_arguments"),
-        (
-            ("--method", "prompts/get", "--prompt-name", "t__test_prompt_with_arguments", "--prompt-args", "arg1=a", "arg2=b"),
-            "Prompt with arguments: arg1='a', arg2='b'",
-        ),
-        (("--method", "resources/list"), "test://static-text"),
-        (("--method", "resources/read", "--uri", "test://static-text"), "This is the content of the static text resource."),
-    ],
-    ids=["lists prompts", "gets a prompt", "lists resources", "reads a resource"],
-)
-async def test_the_inspector(
-    era: str, arguments: tuple[str, ...], says: str, tools: NodeTools, running: GatewayProcess, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("case", FEATURES)
+async def test_the_inspector(era: str, case: str, tools: NodeTools, running: GatewayProcess, tmp_path: Path) -> None:
+    arguments, says = FEATURES[case]
     code, out, err = await inspect(tools, running, tmp_path, ALICE, "--protocol-era", era, *arguments)
 
     assert code == 0, err

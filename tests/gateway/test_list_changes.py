@@ -1,0 +1,179 @@
+"""Clients of both eras are told when a server of either says that its prompts or resources have changed, and keep being told."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from eventually import eventually
+from gateway_caller import Answered, Caller, Json
+from gateway_served import Serve, Served
+from gateway_world import ALICE, BOB, Manifest, gateway, installation, pinned, snapshot_of
+from watched_server import SUBSCRIPTION, WatchedServer, watched_server
+
+pytestmark = pytest.mark.requirement("GW-5", "GW-14", "INS-5")
+ITEMS: dict[str, Json] = {"prompts": {"name": "new"}, "resources": {"uri": "a://new", "name": "new"}}
+KEYS = {"prompts": "bot__new", "resources": "a://new"}
+both_clients = pytest.mark.parametrize("modern", [False, True], ids=["legacy-client", "modern-client"])
+
+
+@pytest.fixture(params=["legacy", "modern"])
+async def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WatchedServer]:
+    monkeypatch.setattr("wharfinger_gateway.watched.FIRST_PAUSE_SECONDS", 0.01)
+    async with watched_server(request.param) as running:
+        yield running
+
+
+def world(server: WatchedServer, **selection: Any) -> list[Manifest]:
+    selected = {"prompts": ["*"], "resources": ["*"]} | selection
+    return [
+        *installation("bot", team="engineering", url=server.url),
+        gateway("tools", pinned("bot", **selected)),
+        gateway("plain", pinned("bot")),
+    ]
+
+
+def told(caller: Caller, kind: str) -> int:
+    return len([one for one in caller.channel.said if one["method"] == f"notifications/{kind}/list_changed"])
+
+
+async def listening(caller: Caller, *, modern: bool, resources: tuple[str, ...] = ()) -> asyncio.Task[Answered]:
+    if modern:
+        wanted = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True} | (
+            {"resourceSubscriptions": list(resources)} if resources else {}
+        )
+        stream = asyncio.create_task(caller.modern("subscriptions/listen", {"notifications": wanted}, id_="s"))
+    else:
+        await caller.initialize()
+        stream = asyncio.create_task(caller.send(verb="GET"))
+    await eventually(lambda: caller.channel.is_open)
+    return stream
+
+
+async def listed(caller: Caller, kind: str, *, modern: bool) -> list[str]:
+    answered = await (caller.modern if modern else caller.request)(f"{kind}/list")
+    return [one["uri" if kind == "resources" else "name"] for one in answered.result[kind]]
+
+
+async def ended(*streams: asyncio.Task[Answered], callers: tuple[Caller, ...]) -> None:
+    for caller in callers:
+        caller.channel.leave()
+    await asyncio.wait_for(asyncio.gather(*streams), 5)
+
+
+@both_clients
+@pytest.mark.parametrize("kind", ["prompts", "resources"])
+async def test_what_a_server_announces_is_told_once_and_is_in_the_next_list(
+    serve: Serve, server: WatchedServer, modern: bool, kind: str
+) -> None:
+    served = serve(world(server))
+    caller, other = served.caller(ALICE), served.caller(ALICE, "dev.plain")
+    streams = [await listening(caller, modern=modern), await listening(other, modern=modern)]
+    assert KEYS[kind] not in await listed(caller, kind, modern=modern)
+    await eventually(lambda: server.streams)
+    server.lists[f"{kind}/list"].append(ITEMS[kind])
+    for _ in range(20):
+        await server.list_changed(kind)
+    await eventually(lambda: told(caller, kind))
+    assert KEYS[kind] in await listed(caller, kind, modern=modern)
+    await asyncio.sleep(0.4)
+    assert (told(caller, kind), told(other, kind)) == (1, 0)
+    message = next(one for one in caller.channel.said if one["method"].endswith(f"{kind}/list_changed"))
+    assert message.get("params", {}).get("_meta", {}) == ({SUBSCRIPTION: "s"} if modern else {})
+    await ended(*streams, callers=(caller, other))
+
+
+@both_clients
+async def test_a_changed_selection_is_told_to_who_sees_it(serve: Serve, server: WatchedServer, modern: bool) -> None:
+    served = serve(world(server))
+    caller, other = served.caller(ALICE), served.caller(ALICE, "dev.plain")
+    streams = [await listening(caller, modern=modern), await listening(other, modern=modern)]
+    await eventually(lambda: server.streams)
+    served.current.publish(snapshot_of(world(server, prompts=["p1"])))
+    await eventually(lambda: told(caller, "prompts"))
+    assert await listed(caller, "prompts", modern=modern) == ["bot__p1"]
+    assert (told(caller, "prompts"), told(caller, "resources"), told(other, "prompts")) == (1, 0, 0)
+    await ended(*streams, callers=(caller, other))
+
+
+@both_clients
+async def test_after_a_server_lost_everything_it_is_asked_again_and_its_clients_are_told_once(
+    serve: Serve, server: WatchedServer, modern: bool
+) -> None:
+    served = serve(world(server))
+    caller = served.caller(ALICE)
+    stream = await listening(caller, modern=modern, resources=("a://0", "a://1"))
+    if not modern:
+        for uri in ("a://0", "a://1"):
+            assert (await caller.request("resources/subscribe", {"uri": uri})).result == {}
+    await eventually(lambda: server.watched == {"a://0", "a://1"} and len(server.streams) == 1)
+
+    def updated() -> list[str]:
+        return [one["params"]["uri"] for one in caller.channel.said if one["method"] == "notifications/resources/updated"]
+
+    for again in (1, 2):
+        server.lose_everything()
+        await eventually(lambda: server.watched == {"a://0", "a://1"} and len(server.streams) == 1)
+        await eventually(lambda: len(updated()) == 2 * again and told(caller, "prompts") == again)  # noqa: B023 - awaited at once
+    await server.changed("a://0")
+    await eventually(lambda: len(updated()) == 5)
+    assert sorted(updated()[:4]) == ["a://0", "a://0", "a://1", "a://1"]
+    await ended(stream, callers=(caller,))
+
+
+@both_clients
+async def test_a_server_that_was_away_when_the_stream_began_is_followed_later(
+    serve: Serve, server: WatchedServer, modern: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wharfinger_gateway.listeners.LOOK_SECONDS", 0.05)
+    handle, is_away = server.handle, True
+
+    async def away(request: Any) -> Any:
+        if is_away:
+            request.transport.abort()
+        return await handle(request)
+
+    monkeypatch.setattr(server, "handle", away)
+    served = serve(world(server))
+    caller = served.caller(ALICE)
+    stream = await listening(caller, modern=modern)
+    await asyncio.sleep(0.2)
+    is_away = False
+    await eventually(lambda: server.streams)
+    await server.list_changed("prompts")
+    await eventually(lambda: told(caller, "prompts"))
+    await ended(stream, callers=(caller,))
+
+
+async def test_where_nobody_is_to_be_told_nobody_is_asked(serve: Serve, server: WatchedServer) -> None:
+    server.announces = False
+    served = serve(world(server))
+    silent = served.caller(ALICE)
+    stream = await listening(silent, modern=True)
+    granted = next(one for one in silent.channel.said if one["method"].endswith("acknowledged"))["params"]["notifications"]
+    assert granted == {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
+    plain = served.caller(BOB, "dev.plain")
+    other = await listening(plain, modern=True)
+    granted = next(one for one in plain.channel.said if one["method"].endswith("acknowledged"))["params"]["notifications"]
+    assert granted == {"toolsListChanged": True}
+    assert await listed(silent, "prompts", modern=True) == ["bot__p0", "bot__p1"]
+    assert not server.streams
+    await ended(stream, other, callers=(silent, plain))
+
+
+@both_clients
+async def test_a_stream_that_ends_ends_the_one_to_the_server(serve: Serve, server: WatchedServer, modern: bool) -> None:
+    served: Served = serve(world(server))
+    caller, other = served.caller(ALICE), served.caller(ALICE)
+    streams = [await listening(caller, modern=modern), await listening(other, modern=modern)]
+    await eventually(lambda: len(server.streams) == 1)
+    await ended(streams[0], callers=(caller,))
+    await server.list_changed("prompts")
+    await eventually(lambda: told(other, "prompts"))
+    assert told(caller, "prompts") == 0
+    await ended(streams[1], callers=(other,))
+    if server.era == "modern":
+        await eventually(lambda: not server.streams)
+    (reached,) = served.upstreams._kept.values()
+    assert not reached.watched.is_used
