@@ -79,7 +79,7 @@ class Conversation:
         going = self._going
         try:
             with going.unasked.during(self._take):
-                response = await going.upstream.call(going.method, going.params, going.headers, going.limits, self._take, once=going.once)
+                response = await going.send(going.params, self._take)
         except UpstreamError as error:
             await self._heard.put(error)
         else:

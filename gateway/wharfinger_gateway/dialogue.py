@@ -14,7 +14,7 @@ A call is never sent twice to a legacy server.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -37,6 +37,7 @@ from wharfinger_gateway.unasked import Unasked
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.envelope import Era
 from wharfinger_mcp.errors import ProtocolError, TimedOutError, UpstreamError
+from wharfinger_mcp.exchange import OnMessage
 from wharfinger_mcp.jsonrpc import Notification, Params, Request, Response
 from wharfinger_mcp.upstream import CallLimits, Upstream
 
@@ -61,14 +62,15 @@ class Going:
     headers: Mapping[str, str] = field(repr=False)
     once: Mapping[str, str] = field(repr=False)
     """Header fields of this call alone."""
+    log_level: str | None
+    """That a server of the newest era is asked for."""
     relay: Relay
     seconds: float
     """How long the server may take, from its last question on."""
 
-    @property
-    def limits(self) -> CallLimits:
-        """Bounds of the request to the server, people's time included."""
-        return CallLimits(WHOLE_SECONDS)
+    def send(self, params: Params, take: OnMessage, seconds: float = WHOLE_SECONDS) -> Awaitable[Response]:
+        """Make the request with these params; people's time is included in its bound. Raises UpstreamError."""
+        return self.upstream.call(self.method, params, self.headers, CallLimits(seconds), take, once=self.once, log_level=self.log_level)
 
 
 async def call_once(going: Going) -> Response:
@@ -80,7 +82,7 @@ async def call_once(going: Going) -> Response:
         else:
             await going.upstream.answer(message.id, declined(message), going.headers)
 
-    return await going.upstream.call(going.method, going.params, going.headers, CallLimits(going.seconds), take, once=going.once)
+    return await going.send(going.params, take, going.seconds)
 
 
 async def converse(going: Going) -> Response:
@@ -163,7 +165,7 @@ async def _on_the_stream(going: Going, asker: _Asker) -> Response:
 
     try:
         with going.unasked.during(take):
-            return await going.upstream.call(going.method, going.params, going.headers, going.limits, take, once=going.once)
+            return await going.send(going.params, take)
     finally:
         for task in asked:
             task.cancel()
@@ -172,7 +174,7 @@ async def _on_the_stream(going: Going, asker: _Asker) -> Response:
 async def _in_rounds(going: Going, asker: _Asker) -> Response:
     params = going.params
     for _ in range(ROUNDS):
-        response = await going.upstream.call(going.method, params, going.headers, going.limits, going.relay.take, once=going.once)
+        response = await going.send(params, going.relay.take)
         wanted = requires_input(response)
         if wanted is None:
             return response

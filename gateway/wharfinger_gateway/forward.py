@@ -29,7 +29,6 @@ from wharfinger_gateway.round_trip import Round, round_trip
 from wharfinger_gateway.trace import Trace
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp import jsonrpc
-from wharfinger_mcp.envelope import LOG_LEVEL_KEY
 from wharfinger_mcp.errors import BusyError, EgressRefusedError, NotSentError, RefusedError, TimedOutError, UpstreamError
 from wharfinger_mcp.jsonrpc import Params, Response
 from wharfinger_mcp.resource_tool import tool_result
@@ -114,9 +113,10 @@ def _going(question: Question, choice: Choice, target: Target, params: Params, u
         upstream=server.upstream,
         unasked=server.unasked,
         method=target.method,
-        params=_with_level(_outgoing(target.params, permit, relay.token, context), question),
+        params=_outgoing(target.params, permit, relay.token, context),
         headers=server.headers,
         once={**_client_headers(permit, choice, server.headers, context), **target.headers},
+        log_level=question.asked_log_level,
         relay=relay,
         seconds=permit.gateway.call_timeout,
     )
@@ -159,15 +159,6 @@ def _outgoing(params: Params, permit: Permit, progress_token: int | None, contex
     if context is not None or (meta is not None and not _OF_TRACES.isdisjoint(meta)):
         passed["_meta"] = jsonrpc.raw_json(carried(meta or {}, context, baggage=BAGGAGE in permit.gateway.client_headers))
     return passed
-
-
-def _with_level(params: Params, question: Question) -> Params:
-    """Return the params with the log level of a legacy client's session, which servers of the newest era hear of at each call."""
-    level = question.asked_log_level
-    if level is None:
-        return params
-    meta = (jsonrpc.members(params["_meta"]) if "_meta" in params else None) or {}
-    return {**params, "_meta": jsonrpc.raw_json({**meta, LOG_LEVEL_KEY: jsonrpc.raw_json(level)})}
 
 
 def _client_headers(permit: Permit, choice: Choice, managed: Mapping[str, str], context: TraceContext | None) -> Mapping[str, str]:

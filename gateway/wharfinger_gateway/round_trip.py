@@ -92,7 +92,7 @@ async def round_trip(one: Round, conversations: Conversations) -> Response | Ref
     params = going.params
     if state is not None or "inputResponses" in one.sent:
         params = with_answers(going.params, read_answers(one.sent), state.state if state else None)
-    response = await going.upstream.call(going.method, params, going.headers, CallLimits(going.seconds), going.relay.take, once=going.once)
+    response = await going.send(params, going.relay.take, going.seconds)
     wanted = requires_input(response)
     if wanted is None:
         return response

@@ -45,13 +45,15 @@ class Identity:
         return {"name": self.name, "version": self.version}
 
 
-def modern_params(params: Params, version: str, identity: Identity) -> Params:
-    """Return params with our version, identity and capabilities in `_meta`; its other members as they are."""
+def modern_params(params: Params, version: str, identity: Identity, log_level: str | None = None) -> Params:
+    """Return params with our version, identity and capabilities in `_meta`, and a log level if there is one; its other members as they are."""
     raw = params.get("_meta")
     meta = (None if raw is None else jsonrpc.members(raw)) or {}
     meta[VERSION_KEY] = jsonrpc.raw_json(version)
     meta[CLIENT_INFO_KEY] = jsonrpc.raw_json(identity.client_info())
     meta[CAPABILITIES_KEY] = jsonrpc.raw_json(identity.capabilities)
+    if log_level is not None:
+        meta[LOG_LEVEL_KEY] = jsonrpc.raw_json(log_level)
     return {**params, "_meta": jsonrpc.raw_json(meta)}
 
 

@@ -48,6 +48,7 @@ class _Call(NamedTuple):
     params: Params
     headers: Mapping[str, str]
     once: Mapping[str, str]
+    log_level: str | None
     bounds: Bounds
     on_message: OnMessage | None
 
@@ -85,13 +86,14 @@ class Upstream:
         on_message: OnMessage | None = None,
         *,
         once: Mapping[str, str] = NO_FIELDS,
+        log_level: str | None = None,
     ) -> Response:
         """Return the server's response to a request, a JSON-RPC error among them; its id is ours, not the caller's.
 
         `headers` holds the credential; `once` what belongs to this call alone, `Mcp-Param-…` for instance, which the making of a session
-        does not see. Raises UpstreamError where there is no response; NotSentError then means that the server has not seen the call.
+        does not see; `log_level` what a modern server is to log for it, in place of what the params say. Raises UpstreamError where there is no response; NotSentError then means that the server has not seen the call.
         """
-        one = _Call(method, params, headers, once, _bounds(limits), on_message)
+        one = _Call(method, params, headers, once, log_level, _bounds(limits), on_message)
         self._users += 1
         try:
             return await self._call(one)
@@ -166,7 +168,7 @@ class Upstream:
     async def _post(self, session: Session, one: _Call) -> Outcome:
         server = session.server
         if server.era is Era.MODERN:
-            params = envelope.modern_params(one.params, server.protocol_version, self._identity)
+            params = envelope.modern_params(one.params, server.protocol_version, self._identity, one.log_level)
             own = envelope.modern_headers(server.protocol_version, one.method, params)
         else:
             params = envelope.legacy_params(one.params)
