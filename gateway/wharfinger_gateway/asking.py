@@ -7,6 +7,7 @@ calls again with `inputResponses`. Source: MCP 2025-11-25, client features; 2026
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -55,6 +56,10 @@ class InputRequired(msgspec.Struct, frozen=True, rename="camel"):
     request_state: str | None = None
 
 
+class _Missing(msgspec.Struct, rename="camel"):
+    required_capabilities: dict[str, Raw] = {}
+
+
 class _Link(msgspec.Struct):
     url: Raw
     message: Raw = Raw(b'""')
@@ -64,6 +69,8 @@ class _Links(msgspec.Struct):
     elicitations: list[_Link] = []
 
 
+_CAPABILITY: Final = re.compile(r"[A-Za-z0-9_./-]{1,64}")
+_missing = msgspec.json.Decoder(_Missing)
 _links = msgspec.json.Decoder(_Links)
 _input_required = msgspec.json.Decoder(InputRequired)
 _answers = msgspec.json.Decoder(dict[str, Raw])
@@ -125,6 +132,17 @@ def requires_link(response: Response) -> Mapping[str, InputRequest]:
         return {}
     wanted = [{"mode": jsonrpc.raw_json("url"), "url": one.url, "message": one.message} for one in found.elicitations[:MAX_QUESTIONS]]
     return {f"link-{number}": InputRequest("elicitation/create", params) for number, params in enumerate(wanted, 1)}
+
+
+def missing_capabilities(error: ErrorObject) -> tuple[str, ...] | None:
+    """Return the capabilities that a modern server misses in a call which it did not take; None where the error says something else."""
+    if error.code != jsonrpc.MISSING_CLIENT_CAPABILITY:
+        return None
+    try:
+        wanted = _missing.decode(b"" if error.data is msgspec.UNSET else error.data).required_capabilities
+    except (msgspec.DecodeError, RecursionError):
+        return ()
+    return tuple(sorted(name for name in wanted if _CAPABILITY.fullmatch(name)))[:MAX_QUESTIONS]
 
 
 def input_required(requests: Mapping[str, Request | InputRequest], state: str) -> Raw:

@@ -2,11 +2,12 @@
 
 Invariants: nothing of the client's HTTP request goes upstream but the headers that the gateway lets through, and those with the call alone:
 a session is the principal's, whoever of his clients made it. What else does is made here: the tool's own name, the client's params, the
-connection's headers and those of the protocol. A call is sent once.
+connection's headers and those of the protocol. A call is sent once; a second time only where the server refused its headers unread.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Mapping
@@ -15,23 +16,33 @@ from typing import Final
 
 import msgspec
 
-from wharfinger_gateway.asking import asking, requires_input
+from wharfinger_gateway.asking import asking, missing_capabilities, requires_input
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.client_headers import beside
 from wharfinger_gateway.conversation import Conversations
 from wharfinger_gateway.dialogue import Going, call_once, converse
 from wharfinger_gateway.incoming import NO_HEADERS
+from wharfinger_gateway.present_tool import headers_now
 from wharfinger_gateway.question import Question
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.relay import PROGRESS_TOKEN, Relay
 from wharfinger_gateway.resolve import Choice
 from wharfinger_gateway.round_trip import Round, round_trip
 from wharfinger_gateway.trace import Trace
-from wharfinger_gateway.upstreams import Upstreams
+from wharfinger_gateway.upstreams import Reached, Upstreams
 from wharfinger_mcp import jsonrpc
-from wharfinger_mcp.errors import BusyError, EgressRefusedError, NotSentError, RefusedError, TimedOutError, UpstreamError
+from wharfinger_mcp.errors import (
+    BusyError,
+    EgressRefusedError,
+    HeadersRefusedError,
+    NotSentError,
+    RefusedError,
+    TimedOutError,
+    UpstreamError,
+)
 from wharfinger_mcp.jsonrpc import Params, Response
 from wharfinger_mcp.resource_tool import tool_result
+from wharfinger_mcp.revision import Modern
 from wharfinger_mcp.trace_context import BAGGAGE, TRACE_PARENT, TRACE_STATE, TraceContext, carried
 
 _log = logging.getLogger(__name__)
@@ -90,13 +101,22 @@ async def forward(question: Question, choice: Choice, target: Target, params: Pa
     """
     try:
         going = _going(question, choice, target, params, servers.upstreams)
-        response = await _send(going, params, choice.installation.uid, servers.conversations)
+        try:
+            response = await _send(going, params, choice.installation.uid, servers.conversations)
+        except HeadersRefusedError:
+            going = await _with_present_headers(
+                going, target, servers.upstreams.of(choice.installation, question.permit.principal, going.asking)
+            )
+            response = await _send(going, params, choice.installation.uid, servers.conversations)
     except UpstreamError as error:
         _log.warning("%s at installation %s: %s", target.method, choice.installation.path, error.message)
         return Refusal(_reason(error), error.message if isinstance(error, EgressRefusedError) else "")
     if isinstance(response, Refusal):
         return response
     if response.error is not None:
+        missing = missing_capabilities(response.error)
+        if missing is not None and not _is_the_clients(missing, question):
+            return Refusal(Reason.UPSTREAM_NEEDS, ", ".join(missing))
         return Served(response, is_error=True)
     if question.modern and going.asking.key and requires_input(response) is not None:
         return Served(response, is_error=False, asks=True)
@@ -120,6 +140,23 @@ def _going(question: Question, choice: Choice, target: Target, params: Params, u
         relay=relay,
         seconds=permit.gateway.call_timeout,
     )
+
+
+async def _with_present_headers(going: Going, target: Target, server: Reached) -> Going:
+    """Return the call with the headers that its tool has by its present definition.
+
+    Raises HeadersRefusedError where they are the same, UpstreamError where the server does not list.
+    """
+    headers = await headers_now(going.params, server) if target.method == "tools/call" else target.headers
+    if headers == target.headers:
+        raise HeadersRefusedError("the server does not take the headers that follow from its own definition of the tool")
+    once = {name: value for name, value in going.once.items() if name not in target.headers}
+    return dataclasses.replace(going, once={**once, **headers})
+
+
+def _is_the_clients(missing: tuple[str, ...], question: Question) -> bool:
+    """Tell whether a server misses what a modern client really did not declare, so that the error is for it."""
+    return isinstance(question.rules, Modern) and not any(name in question.rules.capabilities for name in missing)
 
 
 async def _send(going: Going, sent: Params, installation: str, conversations: Conversations) -> Response | Refusal:
@@ -177,6 +214,8 @@ def _reason(error: UpstreamError) -> Reason:
             return Reason.UPSTREAM_UNREACHABLE
         case TimedOutError():
             return Reason.UPSTREAM_TIMEOUT
+        case HeadersRefusedError():
+            return Reason.UPSTREAM_HEADERS
         case RefusedError() if error.status in (401, 403):
             return Reason.UPSTREAM_REFUSED
         case _:

@@ -58,6 +58,8 @@ class Reason(StrEnum):
     UPSTREAM_FAILED = "upstream_failed"
     UPSTREAM_BUSY = "upstream_busy"
     UPSTREAM_ASKS = "upstream_asks"
+    UPSTREAM_NEEDS = "upstream_needs"
+    UPSTREAM_HEADERS = "upstream_headers"
     STATE_INVALID = "state_invalid"
     QUESTION_EXPIRED = "question_expired"
     CANCELLED = "cancelled"
@@ -130,6 +132,10 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
     Reason.UPSTREAM_FAILED: _Row("result", 200, 0, "The tool's server broke off or gave no valid answer. The call may have been carried out."),
     Reason.UPSTREAM_BUSY: _Row("result", 200, 0, "Too many calls to the tool's server are under way. The call was not carried out; try again."),
     Reason.UPSTREAM_ASKS: _Row("result", 200, 0, "The tool's server asks for further input, which this gateway does not pass on."),
+    Reason.UPSTREAM_NEEDS: _Row(
+        "result", 200, 0, "The tool's server needs what your client does not offer, or this gateway does not pass on. The call was not carried out:"
+    ),
+    Reason.UPSTREAM_HEADERS: _Row("result", 200, 0, "The tool's server does not take the headers of this call. The call was not carried out."),
     Reason.STATE_INVALID: _Row("error", 400, -32602, "Invalid params: requestState is none of this call's, or too old"),
     Reason.QUESTION_EXPIRED: _Row("result", 200, 0, "The tool's server waits for this answer no longer. Call the tool again."),
     Reason.CANCELLED: _Row("result", 200, 0, "The call was cancelled. It may have been carried out."),

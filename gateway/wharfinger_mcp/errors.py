@@ -11,6 +11,7 @@
     │   └── CutStreamError          the server named the place where its stream may be taken up again
     ├── RefusedError            an HTTP status that is no success, and no JSON-RPC message with it
     │   └── NotStreamableError      one to `initialize`, as servers of the older HTTP+SSE transport give it
+    ├── HeadersRefusedError     a modern server did not take the call, because its headers do not repeat the body as it wants that
     ├── SessionGoneError        the server forgot the session, and a new one did not help or was not tried
     ├── NotMcpError             an answer that is not MCP: a web page, a redirect, another protocol
     └── ProtocolError           MCP, but against its rules or beyond our bounds
@@ -86,6 +87,10 @@ class NotStreamableError(RefusedError):
 
     def __init__(self, refused: RefusedError) -> None:
         super().__init__(refused.status, refused.message, challenge=refused.challenge)
+
+
+class HeadersRefusedError(UpstreamError):
+    """A modern server refused the call unread: it wants other headers beside the same body."""
 
 
 class SessionGoneError(UpstreamError):

@@ -21,7 +21,15 @@ from typing import Final, NamedTuple
 from wharfinger_mcp import envelope, jsonrpc
 from wharfinger_mcp.endpoint import Endpoint
 from wharfinger_mcp.envelope import Era, Identity
-from wharfinger_mcp.errors import InterruptedCallError, ProtocolError, RefusedError, SessionGoneError, TimedOutError, UpstreamError
+from wharfinger_mcp.errors import (
+    HeadersRefusedError,
+    InterruptedCallError,
+    ProtocolError,
+    RefusedError,
+    SessionGoneError,
+    TimedOutError,
+    UpstreamError,
+)
 from wharfinger_mcp.exchange import Bounds, Listener, OnMessage, Outcome, Outgoing
 from wharfinger_mcp.handshake import Handshake
 from wharfinger_mcp.http_client import HttpClient
@@ -208,6 +216,9 @@ class Upstream:
         if error is not None:
             if error.code == jsonrpc.UNSUPPORTED_PROTOCOL_VERSION:
                 self._forget(session)
+            # Checked before anything else of the request (2026-07-28, streamable HTTP, "Server Validation").
+            if error.code == jsonrpc.HEADER_MISMATCH and outcome.status == 400 and session.server.era is Era.MODERN:
+                raise HeadersRefusedError("the server says that the headers do not match the call, which it did not carry out")
             # Some servers say 400 where the specification has 404. Whether they took the call first is not certain.
             if outcome.status == 400 and session.is_kept and "session" in error.message.lower():
                 self._forget(session, session.server.era)

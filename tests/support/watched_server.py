@@ -32,12 +32,18 @@ class WatchedServer(UpstreamServer):
     streams: dict[web.StreamResponse, object] = field(default_factory=dict)
     transports: list[asyncio.Transport] = field(default_factory=list)
     """Of the streams."""
+    is_away: bool = False
+    """It breaks every connection off."""
     refuses: bool = False
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
         message = json.loads(await request.text() or "{}")
         method = message.get("method")
+        if self.is_away:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
         if request.method == "GET" and self.era == "legacy":
             if not self.knows(request):
                 return web.Response(status=404)
