@@ -6,7 +6,7 @@ IMAGES := $(addprefix localhost/,wharfinger:dev wharfinger-server-base:dev wharf
 export PYTHONPATH := tests:tests/local:tests/support
 .DEFAULT_GOAL := help
 
-.PHONY: help setup check test test-api test-node test-all bench bench-operator demo demo-down cluster cluster-down cluster-status images crds golden lock clean
+.PHONY: help setup check test test-api test-node test-all bench bench-operator bench-gateway demo demo-down cluster cluster-down cluster-status images crds golden lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ bench: setup ## measure, and write tests/bench/RESULTS.md
 bench-operator: setup ## measure the operator with 500, 1000 and 2000 installations
 	@$(PYTHON) -m bench.installations
 
+bench-gateway: setup ## measure the gateway against Envoy's MCP filter (needs two cores that have nothing else to do; 5 min)
+	@$(PYTHON) -m bench.gateway
+
 demo: setup ## a cluster, the platform, two servers, a client that calls both
 	@$(PYTHON) -m quickstart up
 
@@ -71,7 +74,7 @@ lock: setup ## resolve the dependencies anew
 	@compile="$(VENV)/bin/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-annotate --no-header"; \
 	$$compile pyproject.toml --extra tracing -o requirements.lock; \
 	$$compile pyproject.toml --extra kubeconfig --extra tracing --group dev -o requirements-dev.lock; \
-	for image in images/build images/server-base examples/01-quickstart/greeter/requirements tests/wire/clients/python_1; do $$compile $$image.in -o $$image.lock; done
+	for image in images/build images/server-base examples/01-quickstart/greeter/requirements tests/wire/clients/python_1 tests/bench/envoy; do $$compile $$image.in -o $$image.lock; done
 
 clean: ## remove the virtual environment and what tools left here
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .import-contracts.log

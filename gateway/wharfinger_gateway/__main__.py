@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         settings = Settings.from_environment(os.environ)
         logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_run(settings, chosen.kubeconfig, chosen.context))
     except (SettingsError, PlatformSettingsError, LoginError, OSError) as error:
         sys.exit(f"wharfinger-gateway: {error}")
@@ -40,7 +40,7 @@ async def _run(settings: Settings, kubeconfig: str, context: str) -> None:
     await run(settings, await login(os.environ, kubeconfig=kubeconfig, context=context))
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     """Return what makes the event loop: uvloop's where there is one for this machine."""
     try:
         from uvloop import new_event_loop  # noqa: PLC0415 - optional

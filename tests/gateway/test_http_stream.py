@@ -144,3 +144,28 @@ async def _status(running: GatewayProcess, name: str) -> int:
     async with sent(running, "tools/call", call(name)) as response:
         await response.read()
         return response.status
+
+
+@pytest.mark.parametrize("mode", ["legacy", MODERN])
+async def test_no_event_has_an_id_so_that_nothing_can_be_resumed_and_an_id_that_was_never_given_means_nothing(
+    running: GatewayProcess, mode: str, legacy_server: UpstreamServer
+) -> None:
+    legacy_server.gate.set()
+    if mode == MODERN:
+        asked = call("old__echo", **{"io.modelcontextprotocol/logLevel": "debug", "progressToken": 1})
+        async with sent(running, "tools/call", asked, **{"Last-Event-ID": "7"}) as response:
+            assert (response.status, response.content_type) == (200, "text/event-stream")
+            text = await response.text()
+            assert "notifications/progress" in text
+            assert "\nid:" not in text
+        return
+    fields = {"Authorization": f"Bearer {ALICE}", "Accept": "application/json, text/event-stream"}
+    url = f"{running.url}/v1/mcp/dev.tools"
+    initialize = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": initialize}
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as session:
+        async with session.post(url, json=message, headers=fields) as response:
+            fields["Mcp-Session-Id"] = response.headers["Mcp-Session-Id"]
+        async with session.get(url, headers=fields | {"Last-Event-ID": "7"}) as response:
+            assert (response.status, response.content_type) == (200, "text/event-stream")
+            assert await response.content.readuntil(b"\n\n") == b":\n\n"

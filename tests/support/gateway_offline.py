@@ -1,6 +1,6 @@
 """The gateway's process over manifests instead of a cluster: `python gateway_offline.py MANIFESTS`, JSON, one a line.
 
-Everything but the watch is the real program: settings from the environment, both listeners, signals, draining, audit.
+Everything but the watch is the real program: event loop, settings from the environment, both listeners, signals, draining, audit.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from gateway_world import current_of
+from wharfinger_gateway.__main__ import loop_factory
 from wharfinger_gateway.app import serving, stop_signal
 from wharfinger_gateway.settings import Settings
 
@@ -26,4 +27,5 @@ async def main(lines: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]).read_text().splitlines()))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(main(Path(sys.argv[1]).read_text().splitlines()))

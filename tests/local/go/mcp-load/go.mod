@@ -1,0 +1,3 @@
+module wharfinger.dev/local/mcp-load
+
+go 1.26.0
