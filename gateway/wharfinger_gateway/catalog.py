@@ -18,6 +18,7 @@ import msgspec
 from wharfinger_crds.tool_selection import selected_tools
 from wharfinger_gateway import modern
 from wharfinger_gateway.authorize import Permit
+from wharfinger_gateway.principal import Principal
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.resolve import Choice, resolve
 from wharfinger_gateway.snapshot import Assignment, Gateway, Snapshot, Tool
@@ -26,6 +27,8 @@ from wharfinger_mcp.resource_tool import resource_uri
 from wharfinger_mcp.tool_name import AssignedTool, exposed_names
 
 MAX_CATALOGS: Final = 1024
+MAX_CALLERS: Final = 10_000
+"""Whose catalogues are remembered until anything new is in force."""
 ORIGINAL_NAME: Final = "wharfinger.dev/tool"
 """In a definition's `_meta`: the server's own name for the tool."""
 
@@ -83,9 +86,21 @@ class Catalogs:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, Sources], Catalog] = OrderedDict()
+        self._snapshot: Snapshot | None = None
+        self._of_callers: dict[tuple[str, Principal], Catalog] = {}
 
     def of(self, permit: Permit) -> Catalog:
         """Return the caller's catalogue."""
+        if permit.snapshot is not self._snapshot or len(self._of_callers) >= MAX_CALLERS:
+            self._snapshot = permit.snapshot
+            self._of_callers.clear()
+        caller = permit.gateway.id, permit.principal
+        found = self._of_callers.get(caller)
+        if found is None:
+            found = self._of_callers[caller] = self._kept_of(permit)
+        return found
+
+    def _kept_of(self, permit: Permit) -> Catalog:
         key = permit.gateway.id, sources(permit)
         kept = self._kept.get(key)
         if kept is None or kept.gateway != permit.gateway:

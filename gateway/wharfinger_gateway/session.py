@@ -12,6 +12,7 @@ import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -55,17 +56,27 @@ class Seal:
 
     def open(self, text: str, now: float) -> Session | None:
         """Return the session of an id; None where the id is not one of ours, or comes from the future."""
-        contents, _, mac = text.partition(".")
-        if len(text) > MAX_LENGTH or not text.isascii() or not hmac.compare_digest(mac, _text(self._mac(contents))):
-            return None
         try:
-            session = msgspec.json.decode(base64.urlsafe_b64decode(contents + "=" * (-len(contents) % 4)), type=Session)
+            session = _opened(self._key, text)
         except (binascii.Error, ValueError, msgspec.DecodeError):
             return None
         return session if session.issued_at <= now + CLOCK_SKEW else None
 
     def _mac(self, contents: str) -> bytes:
-        return hmac.digest(self._key, contents.encode(), hashlib.sha256)
+        return _mac(self._key, contents)
+
+
+@lru_cache(maxsize=10_000)
+def _opened(key: bytes, text: str) -> Session:
+    """Return the session of an id, whose seal is checked once while it is in use; raises ValueError, which is not kept."""
+    contents, _, mac = text.partition(".")
+    if len(text) > MAX_LENGTH or not text.isascii() or not hmac.compare_digest(mac, _text(_mac(key, contents))):
+        raise ValueError("no seal of ours")
+    return msgspec.json.decode(base64.urlsafe_b64decode(contents + "=" * (-len(contents) % 4)), type=Session)
+
+
+def _mac(key: bytes, contents: str) -> bytes:
+    return hmac.digest(key, contents.encode(), hashlib.sha256)
 
 
 def session_key(root_key: bytes) -> bytes:

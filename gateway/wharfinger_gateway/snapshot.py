@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -152,7 +153,7 @@ class Snapshot:
     """Users to the names of their teams."""
     index: Index = field(default_factory=Index, repr=False, compare=False)
 
-    @property
+    @cached_property
     def public_origin(self) -> str:
         """Scheme and authority of the public URL as a browser says them (RFC 6454): without a default port."""
         parts = urlsplit(self.public_url.lower())

@@ -91,9 +91,14 @@ def probe_server(ready: Callable[[], bool], registry: CollectorRegistry) -> web.
 
 def _reader(request: web.BaseRequest) -> ReadBody:
     async def read(limit: int) -> bytes | Refusal:
+        content = request.content
         try:
+            if content.is_eof():
+                # It came with the head, as small ones do.
+                body = content.read_nowait(-1)
+                return body if len(body) <= limit else Refusal(Reason.TOO_LARGE)
             async with asyncio.timeout(BODY_SECONDS):
-                return await _bounded(request.content, limit)
+                return await _bounded(content, limit)
         except (TimeoutError, web.PayloadAccessError, ConnectionError):
             return Refusal(Reason.BODY_INCOMPLETE)
 

@@ -5,6 +5,7 @@ Source: specification 2025-11-25 and 2026-07-28, streamable HTTP, "Sending Messa
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from wharfinger_mcp import jsonrpc
@@ -23,7 +24,10 @@ def essence(content_type: str | None) -> str:
 
 def accepts(fields: Fields, media_type: str) -> bool:
     """Whether an answer of `media_type` is welcome. No Accept at all, and wildcards, welcome anything."""
-    ranges = ",".join(fields.getall("Accept", []))
+    return _accepts(",".join(fields.getall("Accept", [])), media_type)
+
+
+def _accepts(ranges: str, media_type: str) -> bool:
     if not ranges.strip():
         return True
     wildcards = (media_type, media_type.partition("/")[0] + "/*", "*/*")
@@ -37,9 +41,15 @@ def reject_media(fields: Fields) -> Rejection | None:
     2. `application/json` is acceptable → else 406. The specification has clients list `text/event-stream` too; one that
        does not is served as long as its answers need no stream.
     """
-    if essence(",".join(fields.getall("Content-Type", []))) != JSON:
+    return _rejected(",".join(fields.getall("Content-Type", [])), ",".join(fields.getall("Accept", [])))
+
+
+@lru_cache(maxsize=256)
+def _rejected(content_type: str, accept: str) -> Rejection | None:
+    """See `reject_media`; clients say the same again and again."""
+    if essence(content_type) != JSON:
         return Rejection(415, jsonrpc.INVALID_REQUEST, f"Content-Type must be {JSON}")
-    if not accepts(fields, JSON):
+    if not _accepts(accept, JSON):
         return Rejection(406, jsonrpc.INVALID_REQUEST, f"Accept must list {ACCEPT_BOTH}")
     return None
 
