@@ -46,6 +46,7 @@ class Telemetry:
         self.registry = CollectorRegistry()
         self._write = write
         self._clock = clock
+        self._second, self._until_second = -1, ""
         self._calls = Counter("wharfinger_gateway_calls", "Tool calls, by outcome.", (*_TOOL, "outcome"), registry=self.registry)
         self._seconds = Histogram(
             "wharfinger_gateway_call_seconds", "Time of tool calls.", _TOOL, buckets=_CALL_BUCKETS, registry=self.registry
@@ -164,7 +165,12 @@ class Telemetry:
         return found
 
     def _now(self) -> str:
-        return datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
+        now = self._clock()
+        second = int(now)
+        if second != self._second:
+            # Said for many calls alike, and dear.
+            self._second, self._until_second = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._until_second}.{int((now - second) * 1000):03d}+00:00"
 
     def _record(self, call: Call, outcome: str, seconds: float, overhead: float) -> Mapping[str, Any]:
         principal = call.permit.principal

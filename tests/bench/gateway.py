@@ -134,12 +134,13 @@ def wharfinger(core: int, upstream: str, folder: Path) -> Iterator[Target]:
     variables = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": ":".join(str(ROOT / part) for part in ("crds", "gateway", "tests/support", "tests/local")),
-        "WHARFINGER_LISTEN": f"127.0.0.1:{port}",
+        # Not on the loopback interface, where every request's Host is looked at.
+        "WHARFINGER_LISTEN": f"{ADDRESS}:{port}",
         "WHARFINGER_PROBE_LISTEN": "127.0.0.1:0",
     }
     command = [sys.executable, str(ROOT / "tests/support/gateway_offline.py"), str(path)]
     with (folder / "audit").open("w") as audit, on_core(core, command, env=variables, stdout=audit, stderr=subprocess.DEVNULL) as process:
-        yield Target("Wharfinger", f"http://127.0.0.1:{port}/v1/mcp/dev.tools", "Authorization", f"Bearer {ALICE}", "load__", process.pid)
+        yield Target("Wharfinger", f"http://{ADDRESS}:{port}/v1/mcp/dev.tools", "Authorization", f"Bearer {ALICE}", "load__", process.pid)
 
 
 def driven(load: Path, target: Target, tool: str = "echo") -> list[str]:
