@@ -6,7 +6,7 @@ read as Kubernetes' API server reads them ("OpenID Connect Tokens": claim, prefi
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, model_validator
@@ -15,6 +15,8 @@ from wharfinger_crds.base import DataKey, Duration, Label, Model, ShortText, Sub
 
 Algorithm = Literal["RS256", "PS256", "ES256", "ES384", "Ed25519"]
 """Signatures that are accepted (RFC 7518 §3.1, RFC 9864); never HMAC, never none."""
+CLIENTS: Final = "clients"
+"""Stands in the place of an identity provider in the names of clients that call as themselves."""
 Claim = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 SafeUrl = Annotated[str, StringConstraints(max_length=1024, pattern=r"^https?://[^\s?#]+$")]
 
@@ -79,6 +81,8 @@ class IdentityProvider(Model):
     def _is_safe(self) -> Self:
         if not is_safe(self.issuer):
             raise ValueError(f"issuer: {self.issuer} is not https")
+        if self.name == CLIENTS:
+            raise ValueError(f"name: {CLIENTS} is kept for clients that call as themselves")
         if "openid" not in self.scopes:
             raise ValueError("scopes: openid is missing")
         return self

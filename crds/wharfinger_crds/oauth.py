@@ -21,6 +21,8 @@ class Client(Model):
     redirect_uris: Annotated[tuple[RedirectUri, ...], Field(max_length=10)] = ()
     secret_ref: SecretKey | None = None
     """Omitted: a public client."""
+    method: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
+    """How it sends its secret to the token endpoint (RFC 7591 §2)."""
 
 
 class Registration(Model):

@@ -1,0 +1,84 @@
+"""The clients of the authorization server: those of the settings, those that registered themselves, those with a metadata document."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+
+from wharfinger_crds import oauth
+from wharfinger_oauth.client import Client
+from wharfinger_oauth.client_assertion import Assertions
+from wharfinger_oauth.client_credentials import Credentials, credentials
+from wharfinger_oauth.client_document import document_host, is_trusted
+from wharfinger_oauth.documents import Documents
+from wharfinger_oauth.registration import MARK, read_client_id
+from wharfinger_oauth.request import Request
+
+
+class Clients:
+    """Finds clients, and tells whether they are who they say. Made anew with the settings; documents and used assertions outlive it."""
+
+    def __init__(
+        self,
+        settings: oauth.OAuth,
+        secrets: Mapping[tuple[str, str], bytes],
+        root_key: bytes,
+        documents: Documents,
+        assertions: Assertions,
+    ) -> None:
+        """Take the data of Secrets by name and key."""
+        self._settings = settings
+        self._root_key = root_key
+        self._documents = documents
+        self._assertions = assertions
+        self._named = {one.id: client for one in settings.clients if (client := _named(one, secrets))}
+        self._denied = frozenset(settings.registration.denied)
+
+    async def find(self, client_id: str) -> Client | None:
+        """Return the client of an id; None where there is none, or none any more."""
+        registration = self._settings.registration
+        if client_id in self._denied:
+            return None
+        if client_id in self._named:
+            return self._named[client_id]
+        if client_id.startswith(MARK):
+            return read_client_id(client_id, registration, self._root_key)
+        host = document_host(client_id)
+        return await self._documents.find(client_id) if host and is_trusted(host, registration) else None
+
+    async def authenticated(self, request: Request) -> Client | None:
+        """Return the client that a request to the token endpoint is proven to come from; None where it is not."""
+        given = credentials(request)
+        client = await self.find(given.client_id) if given else None
+        return client if given and client and self._proves(given, client) else None
+
+    def authenticate(self, client: Client, request: Request) -> bool:
+        """Tell whether a request to the token endpoint comes from this client, proven in the one way that is the client's."""
+        given = credentials(request)
+        return given is not None and self._proves(given, client)
+
+    def _proves(self, given: Credentials, client: Client) -> bool:
+        if (given.client_id, given.method) != (client.id, client.method):
+            return False
+        match client.method:
+            case "none":
+                return True
+            case "private_key_jwt":
+                return self._assertions.accepts(given.proof, client)
+            case _:
+                return client.secret is not None and any(_is_same(text, client.secret) for text in (given.proof, given.raw) if text)
+
+
+def _named(one: oauth.Client, secrets: Mapping[tuple[str, str], bytes]) -> Client | None:
+    """Return a client of the settings; None while the Secret that it names is not there: it is then no public client."""
+    if one.secret_ref is None:
+        return Client(one.id, one.name, one.redirect_uris, "Settings")
+    try:
+        secret = secrets[one.secret_ref.name, one.secret_ref.key].decode().strip()
+    except (KeyError, UnicodeDecodeError):
+        return None
+    return Client(one.id, one.name, one.redirect_uris, "Settings", one.method, secret) if secret else None
+
+
+def _is_same(given: str, secret: str) -> bool:
+    return hmac.compare_digest(given.encode(), secret.encode())
