@@ -21,6 +21,8 @@ IMAGES = {"mmdebstrap": "mmdebstrap", "buildah": "buildah", "debian-archive-keyr
 
 COMPILER = {"gcc": "gcc", "libc6-dev": "/usr/include/stdio.h"}
 """What tests compile a static program with."""
+BROWSER = {"chromium": "chromium", "fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"}
+"""What tests look at pages with."""
 
 
 def missing(wanted: Mapping[str, str], found: Callable[[str], str | None]) -> tuple[str, ...]:
