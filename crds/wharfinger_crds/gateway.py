@@ -60,6 +60,12 @@ class BearerDoor(Model):
     enabled: bool = False
 
 
+class ServiceAccountDoor(Model):
+    """Tokens of the cluster's service accounts, made for the gateway's URL; they call as the teams that list them."""
+
+    enabled: bool = False
+
+
 class IdentityProviderDoor(Model):
     """Tokens of an identity provider of the platform settings."""
 
@@ -74,6 +80,7 @@ class Authentication(Model):
     oauth: OAuthDoor | None = None
     identity_providers: tuple[IdentityProviderDoor, ...] = map_list("name", 16)
     bearer_tokens: BearerDoor | None = None
+    service_accounts: ServiceAccountDoor | None = None
 
 
 class Limits(Model):

@@ -71,12 +71,19 @@ TOKEN: Final = Kind(
         ("User", "string", ".spec.subject.user"), ("Team", "string", ".spec.subject.team"), ("Organization", "boolean", ".spec.subject.organization"),
         ("Expires", "string", ".spec.expiresAt"),
     ),
+    wide_columns=(("Last used", "string", ".status.lastUsed"),),
     selectable=(".spec.subject.user", ".spec.subject.team"),
 )  # fmt: skip
 GRANT: Final = Kind(
     "McpGrant", "mcpgrants", "mcpgrant", Grant,
-    columns=(("User", "string", ".spec.user"), ("Client", "string", ".spec.client"), ("Gateway", "string", ".spec.gateway")),
-    selectable=(".spec.user", ".spec.client", ".spec.gateway"), ready=False,
+    columns=(
+        ("User", "string", ".spec.user"), ("Client", "string", ".spec.client.name"), ("Gateway", "string", ".spec.gateway"),
+        ("Revoked", "boolean", ".spec.revoked"), ("Expires", "string", ".spec.expiresAt"),
+    ),
+    wide_columns=(
+        ("Redirect", "string", ".spec.client.redirectHost"), ("Source", "string", ".spec.source"), ("Last used", "string", ".status.lastUsed"),
+    ),
+    selectable=(".spec.user", ".spec.client.digest", ".spec.gateway"), ready=False,
 )  # fmt: skip
 KINDS: Final = (REGISTRY_ENTRY, INSTALLATION, GATEWAY, ENVIRONMENT, TOKEN, GRANT)
 

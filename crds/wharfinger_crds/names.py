@@ -24,7 +24,7 @@ INSTALLATION_NAME: Final = f"{GROUP}/installation-name"
 INSTALLATION_UID: Final = f"{GROUP}/installation-uid"
 ENVIRONMENT: Final = f"{GROUP}/environment"
 PART: Final = f"{GROUP}/part"
-"""What an object in the system namespace is: `connection`, `tools`, `settings`, `root-key`."""
+"""What an object in the system namespace is: `connection`, `tools`, `settings`, `root-key`, `signing-keys`."""
 USABLE: Final = f"{GROUP}/usable"
 """On a Secret or ConfigMap of a tenant or of the catalog: installations and entries may name it."""
 
@@ -45,6 +45,12 @@ SETTINGS_CONFIGMAP: Final = "wharfinger-settings"
 SETTINGS_KEY: Final = "settings.yaml"
 ROOT_KEY_SECRET: Final = "wharfinger-root-key"  # noqa: S105 - the Secret's name
 ROOT_KEY: Final = "key"
+SIGNING_KEYS_SECRET: Final = "wharfinger-signing-keys"  # noqa: S105 - the Secret's name
+SIGNING_KEYS: Final = "keys.json"
+CLIENT_SECRET_PART: Final = "client-secret"  # noqa: S105 - a label's value
+"""Value of the part label on Secrets of the system namespace that the settings name: the administrator sets it."""
+LOGIN_PART: Final = "login"
+"""Value of the part label on Secrets with what an identity provider can be asked with again."""
 CONNECTION_KEY: Final = "connection.json"
 TOOLS_KEY: Final = "tools.json"
 PACKED_TOOLS_KEY: Final = "tools.json.z"

@@ -55,7 +55,10 @@ class TokenSpec(Model):
 
 
 class TokenStatus(Status):
-    """What the operator knows about the token."""
+    """What is known about the token."""
+
+    last_used: Annotated[str, Field(json_schema_extra={"format": "date-time"})] | None = None
+    """About when it was last called with; written seldom."""
 
 
 class Token(Object):

@@ -25,3 +25,5 @@ class Subject(msgspec.Struct, frozen=True):
     """Verified, or None."""
     groups: tuple[str, ...] = ()
     """With the provider's prefix; sorted."""
+    login: str = ""
+    """What the provider can be asked about him with again: a Secret's name; empty where it gave nothing to ask with."""

@@ -38,7 +38,19 @@ SPECS: dict[Kind, dict[str, Any]] = {
         "authentication": {"bearerTokens": {"enabled": True}},
     },
     TOKEN: {"subject": {"team": "engineering"}, "tokenHash": HASH, "gateways": ["a.b"]},
-    GRANT: {"user": "okta:alice", "client": "x", "gateway": "a.b", "expiresAt": "2030-01-01T00:00:00Z"},
+    GRANT: {
+        "user": "okta:alice",
+        "client": {"name": "x", "digest": "0" * 32},
+        "gateway": "a.b",
+        "subject": {
+            "identityProvider": "okta",
+            "issuer": "https://okta.example",
+            "subject": "x",
+            "authenticatedAt": "2026-01-01T00:00:00Z",
+        },
+        "expiresAt": "2030-01-01T00:00:00Z",
+        "seal": "0",
+    },
 }
 
 

@@ -34,18 +34,20 @@ class Backup:
     """Manifests without status and uid."""
 
     first: tuple[Kept, ...]
-    """Without which no operator starts as the same: namespaces, settings, root key."""
+    """Without which no operator starts as the same: namespaces, settings, root key, signing keys."""
     rest: tuple[Kept, ...]
 
 
 async def backup(platform: Platform, *, children: bool) -> Backup:
-    """Return what people wrote and the root key; with `children`, all that the operator made as well."""
+    """Return what people wrote and the keys; with `children`, all that the operator made as well."""
     cluster, spaces = platform.cluster, platform.spaces
     everywhere = (spaces.system, spaces.catalog, spaces.servers, spaces.tenant)
     namespaces = [await cluster.get(NAMESPACE, name) for name in everywhere]
     settings = await cluster.get(CONFIG_MAP, names.SETTINGS_CONFIGMAP, spaces.system)
     key = await cluster.get(SECRET, names.ROOT_KEY_SECRET, spaces.system)
-    first = [(NAMESPACE, {"metadata": namespace["metadata"]}) for namespace in namespaces] + [(CONFIG_MAP, settings), (SECRET, key)]
+    signing = await cluster.get(SECRET, names.SIGNING_KEYS_SECRET, spaces.system)
+    whole = [(CONFIG_MAP, settings), (SECRET, key), (SECRET, signing)]
+    first = [(NAMESPACE, {"metadata": namespace["metadata"]}) for namespace in namespaces] + whole
     own = [(kind_resource(kind), await cluster.get(kind_resource(kind), name)) for (_, name), kind in platform.clusterwide.items()]
     for kind in (kind for kind in KINDS if kind.namespaced):
         own += [

@@ -46,9 +46,16 @@ async def fill(platform: Platform, url: str) -> None:
     await cluster.create(kind_resource(TOKEN), {"metadata": {"name": "bot", "namespace": spaces.system}, "spec": token})
     grant = {
         "user": "okta:alice",
-        "client": "https://editor.example",
+        "client": {"name": "Editor", "digest": "0" * 32, "redirectHost": "editor.example"},
         "gateway": f"{spaces.tenant}.tools",
+        "subject": {
+            "identityProvider": "okta",
+            "issuer": "https://okta.example",
+            "subject": "alice",
+            "authenticatedAt": "2026-01-01T00:00:00Z",
+        },
         "expiresAt": "2036-01-01T00:00:00Z",
+        "seal": "0" * 48,
     }
     await cluster.create(kind_resource(GRANT), {"metadata": {"name": "alice", "namespace": spaces.system}, "spec": grant})
 

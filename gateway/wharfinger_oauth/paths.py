@@ -1,0 +1,19 @@
+"""Where everything of the authorization server is, below the public URL."""
+
+from __future__ import annotations
+
+from typing import Final
+
+AUTHORIZE: Final = "/oauth/authorize"
+TOKEN: Final = "/oauth/token"  # noqa: S105 - a path
+REGISTER: Final = "/oauth/register"
+REVOKE: Final = "/oauth/revoke"
+JWKS: Final = "/oauth/jwks"
+CONSENT: Final = "/oauth/consent"
+CONNECTED: Final = "/oauth/connected"
+LOGIN: Final = "/oauth/login"
+DEVELOPMENT: Final = "/oauth/login/development"
+CALLBACK: Final = "/oauth/idp/callback"
+SERVER_METADATA: Final = "/.well-known/oauth-authorization-server"
+OPENID_METADATA: Final = "/.well-known/openid-configuration"
+RESOURCE_METADATA: Final = "/.well-known/oauth-protected-resource"

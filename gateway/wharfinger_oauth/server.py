@@ -1,0 +1,246 @@
+"""The authorization server: which path leads where. What is answered is decided in the modules that it names.
+
+Everything that a request needs of the settings is worked out once for each `Platform`, and thrown away with it; documents, key sets and used
+assertions outlive it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Final
+
+import httpx
+
+from wharfinger_oauth import metadata, pages, paths, registration
+from wharfinger_oauth.browser import Browser, browser_of
+from wharfinger_oauth.client_assertion import Assertions
+from wharfinger_oauth.clients import Clients
+from wharfinger_oauth.connected import ConnectedApplications
+from wharfinger_oauth.consent import Consent
+from wharfinger_oauth.documents import Documents
+from wharfinger_oauth.grants import Grants
+from wharfinger_oauth.identity_provider import RelyingParty
+from wharfinger_oauth.issuers import TrustedIssuer, trusted_issuers
+from wharfinger_oauth.login import Login
+from wharfinger_oauth.logins import Logins
+from wharfinger_oauth.platform import Platform
+from wharfinger_oauth.request import Request, Response
+from wharfinger_oauth.token_endpoint import Providers, TokenEndpoint, error, unavailable
+
+AT_ONCE: Final = 64
+"""Requests that are answered at a time; more are told to come back."""
+_ALIASES: Final[Mapping[str, str]] = {
+    # Clients of 2025-03-26 that discover nothing, and those that have learned another system's paths.
+    "/authorize": paths.AUTHORIZE,
+    "/token": paths.TOKEN,
+    "/register": paths.REGISTER,
+    "/api/auth/oauth2/register": paths.REGISTER,
+}
+_ACROSS_ORIGINS: Final = frozenset({paths.TOKEN, paths.REGISTER, paths.REVOKE, paths.JWKS})
+"""Pages of other sites may use them (CORS): no cookie counts there."""
+_OPEN: Final[Mapping[str, str]] = {"Access-Control-Allow-Origin": "*"}
+_PREFLIGHT: Final[Mapping[str, str]] = {
+    **_OPEN,
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, MCP-Protocol-Version",
+    "Access-Control-Max-Age": "3600",
+}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What one platform's settings come to."""
+
+    platform: Platform
+    clients: Clients
+    issuers: Mapping[str, TrustedIssuer]
+    parties: Mapping[str, RelyingParty]
+    assertions: Assertions
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A browser's request."""
+
+    request: Request
+    browser: Browser
+    parts: _Parts
+
+
+_Route = Callable[[_Visit], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What is kept in the cluster."""
+
+    grants: Grants
+    logins: Logins
+
+
+class AuthorizationServer:
+    """Answers requests of browsers and clients that are no calls of gateways."""
+
+    def __init__(
+        self,
+        platform: Callable[[], Platform | None],
+        stores: Stores,
+        http: httpx.AsyncClient,
+        documents: Documents,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Take an HTTP client for identity providers, which administrators name, and the documents, which strangers name."""
+        self._platform, self._http, self._documents, self._clock = platform, http, documents, clock
+        self._tokens = TokenEndpoint(stores.grants, stores.logins, clock)
+        self._routes = _routes(Login(stores.logins, clock), Consent(clock), ConnectedApplications(stores.grants, clock))
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._parts: _Parts | None = None
+
+    def issuers(self) -> Mapping[str, TrustedIssuer]:
+        """Return the identity providers whose tokens count now."""
+        parts = self._of_now()
+        return parts.issuers if parts else MappingProxyType({})
+
+    def close(self) -> None:
+        """End what is fetched of identity providers."""
+        for one in self._parts.issuers.values() if self._parts else ():
+            one.close()
+
+    async def serve(self, request: Request) -> Response | None:
+        """Answer a request; None where its path is none of ours."""
+        path = _ALIASES.get(request.path, request.path)
+        if not path.startswith(("/oauth/", "/.well-known/")):
+            return None
+        parts = self._of_now()
+        if parts is None:
+            return unavailable()
+        if self._slots.locked():
+            return unavailable()
+        async with self._slots:
+            try:
+                answer = await self._answer(request, path, parts)
+            except Exception:  # noqa: BLE001 - the last edge: a fault of ours is logged, and the other side learns no more than that
+                _log.exception("a request to %s failed", path)
+                answer = error("server_error", "the authorization server failed", 500)
+        return answer.with_headers(_OPEN) if answer is not None and path in _ACROSS_ORIGINS else answer
+
+    async def _answer(self, request: Request, path: str, parts: _Parts) -> Response | None:
+        platform = parts.platform
+        if request.verb == "OPTIONS" and (path in _ACROSS_ORIGINS or path.startswith("/.well-known/")):
+            return Response(204, b"", _PREFLIGHT)
+        verb = "GET" if request.verb == "HEAD" else request.verb
+        if path.startswith("/.well-known/"):
+            return _discovered(path, platform) if verb == "GET" else _not_allowed()
+        match verb, path:
+            case "GET", paths.JWKS:
+                return metadata.key_set(platform)
+            case "GET", pages.STYLESHEET_PATH:
+                return pages.stylesheet()
+            case "POST", paths.REGISTER:
+                return registration.register(request.body, platform.oauth.registration, platform.root_key, int(self._clock()))
+            case "POST", paths.TOKEN:
+                return await self._tokens.token(request, platform, parts.clients, Providers(parts.issuers, parts.parties))
+            case "POST", paths.REVOKE:
+                return await self._tokens.revoke(request, platform, parts.clients)
+        route = self._routes.get((verb, path))
+        if route is not None:
+            return await route(_Visit(request, browser_of(request, platform, self._clock()), parts))
+        return _not_allowed() if path in _PATHS else None
+
+    def _of_now(self) -> _Parts | None:
+        platform = self._platform()
+        if platform is None:
+            return None
+        if self._parts is None or self._parts.platform is not platform:
+            self._parts = self._made(platform)
+        return self._parts
+
+    def _made(self, platform: Platform) -> _Parts:
+        before = self._parts.issuers if self._parts else MappingProxyType({})
+        issuers = trusted_issuers(platform.identity_providers, before, self._http)
+        parties = {
+            one.provider.name: RelyingParty(one, self._http, _secret_of(one, platform), clock=self._clock)
+            for one in issuers.values()
+            if one.provider.client_secret_ref is None or _secret_of(one, platform) is not None
+        }
+        kept = self._parts is not None and self._parts.platform.public_url == platform.public_url
+        assertions = self._parts.assertions if kept and self._parts else _assertions(platform, self._clock)
+        clients = Clients(platform.oauth, platform.secrets, platform.root_key, self._documents, assertions)
+        return _Parts(platform, clients, issuers, MappingProxyType(parties), assertions)
+
+
+_PATHS: Final = _ACROSS_ORIGINS | {paths.AUTHORIZE, paths.CONSENT, paths.LOGIN, paths.DEVELOPMENT, paths.CALLBACK, paths.CONNECTED}
+
+
+def _routes(login: Login, consent: Consent, connected: ConnectedApplications) -> Mapping[tuple[str, str], _Route]:
+    """Return what answers browsers, by verb and path."""
+
+    def to_login(visit: _Visit) -> Callable[[str], Awaitable[Response]]:
+        return partial(login.start, visit.browser, visit.parts.platform, visit.parts.parties)
+
+    async def authorize(visit: _Visit) -> Response:
+        return await consent.authorize(visit.request, visit.browser, visit.parts.platform, visit.parts.clients)
+
+    async def ask(visit: _Visit) -> Response:
+        return await consent.page(visit.request, visit.browser, visit.parts.platform, visit.parts.clients, to_login(visit))
+
+    async def answer(visit: _Visit) -> Response:
+        return await consent.answer(visit.request, visit.browser, visit.parts.platform, visit.parts.clients)
+
+    async def chosen(visit: _Visit) -> Response:
+        return await login.chosen(visit.request, visit.browser, visit.parts.platform, visit.parts.parties)
+
+    async def development(visit: _Visit) -> Response:
+        return login.development(visit.request, visit.browser, visit.parts.platform)
+
+    async def callback(visit: _Visit) -> Response:
+        return await login.callback(visit.request, visit.browser, visit.parts.platform, visit.parts.parties)
+
+    async def applications(visit: _Visit) -> Response:
+        return await connected.page(visit.browser, visit.parts.platform, to_login(visit))
+
+    async def revoke(visit: _Visit) -> Response:
+        return await connected.revoke(visit.request, visit.browser, visit.parts.platform)
+
+    return MappingProxyType(
+        {
+            ("GET", paths.AUTHORIZE): authorize,
+            ("GET", paths.CONSENT): ask,
+            ("POST", paths.CONSENT): answer,
+            ("GET", paths.LOGIN): chosen,
+            ("GET", paths.DEVELOPMENT): development,
+            ("GET", paths.CALLBACK): callback,
+            ("GET", paths.CONNECTED): applications,
+            ("POST", paths.CONNECTED): revoke,
+        }
+    )
+
+
+def _assertions(platform: Platform, clock: Callable[[], float]) -> Assertions:
+    return Assertions({platform.public_url, platform.public_url + paths.TOKEN}, clock)
+
+
+def _discovered(path: str, platform: Platform) -> Response | None:
+    for known in (paths.SERVER_METADATA, paths.OPENID_METADATA):
+        # Some clients look for the server below the gateway's own path.
+        if path == known or path.startswith(f"{known}/"):
+            return metadata.server_metadata(platform)
+    if path.startswith(paths.RESOURCE_METADATA):
+        return metadata.resource_metadata(platform, path.removeprefix(paths.RESOURCE_METADATA))
+    return None
+
+
+def _not_allowed() -> Response:
+    return error("invalid_request", "this path takes another HTTP method", 405)
+
+
+def _secret_of(trusted: TrustedIssuer, platform: Platform) -> bytes | None:
+    reference = trusted.provider.client_secret_ref
+    return platform.secrets.get((reference.name, reference.key)) if reference else None
