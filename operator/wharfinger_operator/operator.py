@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Final, TypeVar
@@ -17,6 +18,7 @@ from wharfinger_cluster.resource import CONFIG_MAP, NAMESPACE, NETWORK_POLICY, S
 from wharfinger_cluster.workqueue import WorkQueue
 from wharfinger_crds import names
 from wharfinger_crds.base import Object as OwnObject
+from wharfinger_crds.duration import seconds
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN, Kind
 from wharfinger_crds.settings import Settings, SettingsError
@@ -28,6 +30,7 @@ from wharfinger_operator.cluster_copies import ClusterCopies
 from wharfinger_operator.configuration import Configuration
 from wharfinger_operator.copies import ADMISSION_RESOURCES, Copies
 from wharfinger_operator.discover import Discoverer
+from wharfinger_operator.grant_sweep import sweep_grants, sweep_logins
 from wharfinger_operator.image_lookup import ImageLookup
 from wharfinger_operator.image_registry import ImageRegistries
 from wharfinger_operator.listen import Listeners
@@ -40,6 +43,7 @@ from wharfinger_operator.probe import Prober
 from wharfinger_operator.reconcile import Reconciler
 from wharfinger_operator.root_key import ensure_root_key
 from wharfinger_operator.shell import Shell
+from wharfinger_operator.signing_keys import LOOK, keep_signing_keys
 from wharfinger_operator.telemetry import Telemetry
 from wharfinger_operator.triggers import Key
 
@@ -48,6 +52,8 @@ GATHER: Final = 0.5
 """Seconds in which changes of installations are gathered before what only counts or lists them is looked at again."""
 RETRY_BASE, RETRY_CAP = 0.5, 10.0
 SWEEP: Final = Key("Sweep", "", "")
+SIGNING_KEYS: Final = Key("SigningKeys", "", "")
+GRANTS: Final = Key("Grants", "", "")
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -95,7 +101,7 @@ class Operator:
             await _patiently(self._own.load)
             background += [asyncio.create_task(each) for each in (self._own.keep(), self._shell.run(), self._recorder.run())]
             self._telemetry.watch(self.queue, lambda: (*self._copies.informers, *self._kinds.informers, *self._seen.followed))
-            self.queue.add(SWEEP)
+            self._add(frozenset({SWEEP, SIGNING_KEYS, GRANTS}))
             work = asyncio.create_task(self.queue.run(self._work, self._configuration.workers))
             _log.info("working")
             await self._stop.wait()
@@ -117,9 +123,18 @@ class Operator:
         self._stop.set()
 
     async def _work(self, key: Key) -> float | None:
+        settings = self._observer.settings
+        system, oauth, now = settings.namespaces.system, settings.oauth, time.time()
         if key == SWEEP:
             await self._reconciler.sweep_definitions()
-            return 600.0
+            return LOOK
+        if key == SIGNING_KEYS:
+            await keep_signing_keys(self._cluster, system, now, seconds(oauth.access_lifetime))
+            return LOOK
+        if key == GRANTS:
+            await sweep_grants(self._cluster, system, now, seconds(oauth.refresh_idle))
+            await sweep_logins(self._cluster, system, now, seconds(oauth.refresh_lifetime))
+            return LOOK
         with self._telemetry.reconciliation(key.kind):
             return await self._reconciler.reconcile(key)
 

@@ -38,7 +38,7 @@ from wharfinger_cluster.resource import (
     Scope,
 )  # fmt: skip
 from wharfinger_crds import names
-from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN
+from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, GRANT, INSTALLATION, REGISTRY_ENTRY, TOKEN
 
 HASH = "sha256:" + "0" * 64
 AHEAD = frozenset({
@@ -241,12 +241,22 @@ async def operators(helm: Path, spaces: Namespaces, cluster: Cluster) -> AsyncIt
         yield roles
 
 
+def ended_grant(namespace: str) -> Object:
+    """Return an McpGrant whose time is long over."""
+    then = "2020-01-01T00:00:00Z"
+    subject = {"identityProvider": "okta", "issuer": "https://okta.example", "subject": "alice", "authenticatedAt": then}
+    client = {"name": "Editor", "digest": "0" * 32}
+    spec = {"user": "okta:alice", "client": client, "gateway": "a.b", "subject": subject, "expiresAt": then, "seal": "0"}
+    return {"metadata": {"name": "ended", "namespace": namespace}, "spec": spec}
+
+
 @pytest.fixture
 async def requests(operators: list[Object], spaces: Namespaces, admin: Login, cluster: Cluster, server: str) -> list[tuple[str, str, int]]:
     """Every request of an operator with these roles that worked through all that there is: method, path and status."""
     mark = secrets.token_hex(4)
     stale = {"name": f"tools-{mark}", "namespace": spaces.system, "labels": {names.MANAGED_BY: names.MANAGER, names.PART: "tools"}}
     await cluster.create(CONFIG_MAP, {"metadata": stale, "data": {names.TOOLS_KEY: "[]"}})
+    await cluster.create(kind_resource(GRANT), ended_grant(spaces.system))
     async with proxy_for(admin, spaces.system) as (proxy, kubeconfig):
         platform = Platform(cluster, spaces, str(kubeconfig), kubeconfig.with_name("operator.log"), mark)
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wharfinger_crds import conditions as c
 from wharfinger_crds import names, passthrough
-from wharfinger_crds.gateway import GatewaySpec, GatewayStatus, ToolAssignment, UnresolvedTool
+from wharfinger_crds.gateway import Authentication, GatewaySpec, GatewayStatus, ToolAssignment, UnresolvedTool
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.tool_selection import missing_tools, selected_tools
 from wharfinger_operator.world import GatewayWorld
@@ -22,10 +22,14 @@ class _Resolved:
 def _unbuilt(spec: GatewaySpec) -> Iterator[str]:
     if spec.exposure != "All":
         yield f"spec.exposure: {spec.exposure}"
-    if spec.authentication.oauth and spec.authentication.oauth.enabled:
-        yield "spec.authentication.oauth"
-    if spec.authentication.identity_providers:
-        yield "spec.authentication.identityProviders"
+
+
+def _doors(authentication: Authentication) -> Iterator[bool]:
+    """Tell of each way to come in whether it is open."""
+    for door in (authentication.oauth, authentication.bearer_tokens, authentication.service_accounts):
+        yield door is not None and door.enabled
+    for provider in authentication.identity_providers:
+        yield provider.jwks or provider.id_jag
 
 
 def accepted_finding(world: GatewayWorld) -> c.Finding:
@@ -50,8 +54,25 @@ def accepted_finding(world: GatewayWorld) -> c.Finding:
     forbidden = sorted(name for name in spec.header_passthrough if passthrough.is_forbidden(name))
     if forbidden:
         return c.false(c.ACCEPTED, c.INVALID, f"spec.headerPassthrough: {', '.join(forbidden)}: {passthrough.MESSAGE}")
-    if not (spec.authentication.bearer_tokens and spec.authentication.bearer_tokens.enabled):
-        return c.false(c.ACCEPTED, c.NO_AUTHENTICATION, "nobody can log in: set spec.authentication.bearerTokens.enabled: true")
+    if not any(_doors(spec.authentication)):
+        return c.false(
+            c.ACCEPTED,
+            c.NO_AUTHENTICATION,
+            "nobody can come in: enable oauth, bearerTokens or serviceAccounts in spec.authentication, or list an identity provider there",
+        )
+    providers = {one.name for one in world.settings.identity_providers}
+    unknown = sorted(one.name for one in spec.authentication.identity_providers if one.name not in providers)
+    if unknown:
+        return c.false(
+            c.ACCEPTED,
+            c.INVALID,
+            f"spec.authentication.identityProviders: {', '.join(unknown)}: no such identity provider in the platform settings",
+        )
+    oauth = spec.authentication.oauth
+    if oauth and oauth.enabled and not providers and world.settings.oauth.development_login is None:
+        return c.false(
+            c.ACCEPTED, c.NO_AUTHENTICATION, "spec.authentication.oauth: the platform settings have no identity provider to log in at"
+        )
     return c.true(c.ACCEPTED)
 
 

@@ -15,8 +15,12 @@ def token_status(world: TokenWorld, now: str) -> TokenStatus:
     problem = _problem(world)
     # Nothing but a person's change makes such a token count.
     findings = (c.false(c.READY, *problem), c.Finding(c.STALLED, "True", *problem)) if problem else (c.true(c.READY),)
+    status = world.token.status
     return TokenStatus(
-        observed_generation=meta.generation, conditions=c.merged(world.token.status.conditions, findings, meta.generation, now)
+        observed_generation=meta.generation,
+        conditions=c.merged(status.conditions, findings, meta.generation, now),
+        # The gateways' own.
+        last_used=status.last_used,
     )
 
 
