@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from wharfinger_crds import names
 from wharfinger_gateway.authorize import Permit, authorize
 from wharfinger_gateway.client_headers import client_headers
-from wharfinger_gateway.identify import identify
+from wharfinger_gateway.identify import Credentials, identify
 from wharfinger_gateway.incoming import NO_HEADERS, Headers, Incoming
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.settings import LOOPBACK
-from wharfinger_gateway.snapshot import Snapshot, Tokens
+from wharfinger_gateway.snapshot import Snapshot
 from wharfinger_mcp.trace_context import from_fields
 
 _PREFIX: Final = f"{names.ENDPOINT_PREFIX}/"
@@ -25,23 +25,29 @@ _ENDPOINT: Final = re.compile(r"([-a-z0-9]{1,63}\.[-a-z0-9]{1,63})(?:/sse(?:/mes
 """Streamable HTTP at the gateway's id, HTTP+SSE below it."""
 
 
-def admit(incoming: Incoming, snapshot: Snapshot | None, tokens: Tokens, now: float, *, loopback: bool) -> Permit | Refusal:
+def admit(incoming: Incoming, snapshot: Snapshot | None, credentials: Credentials, now: float, *, loopback: bool) -> Permit | Refusal:
     """Return the permit for a request; `loopback` tells that the gateway listens on the loopback interface only."""
     if not incoming.path.startswith(_PREFIX):
         return Refusal(Reason.PATH_UNKNOWN)
     if snapshot is None:
         return Refusal(Reason.NOT_READY)
-    principal = identify(incoming.headers.getall("Authorization", []), tokens, snapshot.teams_of, now)
+    gateway = gateway_at(incoming.path)
+    principal = identify(incoming.headers.getall("Authorization", []), gateway or "", credentials, snapshot, now)
     if isinstance(principal, Refusal):
         return principal
     foreign = rebinding(incoming.headers, snapshot.public_origin, loopback=loopback)
     if foreign is not None:
         return Refusal(foreign)
-    endpoint = _ENDPOINT.fullmatch(incoming.path.removeprefix(_PREFIX))
-    if endpoint is None:
+    if gateway is None:
         return Refusal(Reason.PATH_UNKNOWN)
-    permit = authorize(principal, endpoint[1], snapshot)
+    permit = authorize(principal, gateway, snapshot)
     return permit if isinstance(permit, Refusal) else _with_head(permit, incoming.headers)
+
+
+def gateway_at(path: str) -> str | None:
+    """Return the id of the gateway whose endpoint has that path; None where no gateway's can."""
+    endpoint = _ENDPOINT.fullmatch(path.removeprefix(_PREFIX)) if path.startswith(_PREFIX) else None
+    return endpoint[1] if endpoint else None
 
 
 def _with_head(permit: Permit, headers: Headers) -> Permit | Refusal:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,6 +17,9 @@ from wharfinger_cluster.login import Login
 from wharfinger_gateway.audit import AuditLog
 from wharfinger_gateway.connection_bounds import raise_file_limit
 from wharfinger_gateway.current import Current
+from wharfinger_gateway.last_used import LastUsed
+from wharfinger_gateway.late_doors import LateDoors
+from wharfinger_gateway.oauth_edge import Answer
 from wharfinger_gateway.pipeline import Pipeline
 from wharfinger_gateway.replica import Place
 from wharfinger_gateway.settings import Address, Settings, SettingsError
@@ -37,18 +41,24 @@ async def run(settings: Settings, login: Login) -> None:
     """
     stop = stop_signal()
     async with Cluster(login) as cluster:
-        current = Current()
-        async with serving(settings, current, stop) as (telemetry, upstreams):
-            watch = Watch(cluster, settings.system_namespace or login.namespace, current, telemetry, upstreams.keep)
+        current, namespace = Current(), settings.system_namespace or login.namespace
+        used = LastUsed(cluster, namespace, time.time)
+        current.bearers.note = used.note
+        doors = LateDoors(cluster, namespace, current)
+        async with serving(settings, current, stop, doors.answer) as (telemetry, upstreams):
+            watch = Watch(cluster, namespace, current, telemetry, upstreams.keep)
             telemetry.watch_age(watch.age)
-            watching = asyncio.create_task(watch.run())
+            watching = asyncio.create_task(watch.run(doors))
+            writing = asyncio.create_task(used.run())
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait((watching, stopping), return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             if watching.done():
                 watching.result()
-        watching.cancel()
-        await asyncio.wait((watching,))
+        for task in (watching, writing):
+            task.cancel()
+        await asyncio.wait((watching, writing))
+        await doors.close()
 
 
 def stop_signal() -> asyncio.Event:
@@ -60,8 +70,10 @@ def stop_signal() -> asyncio.Event:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> AsyncIterator[tuple[Telemetry, Upstreams]]:
-    """Serve what is in force; at the end stop accepting, and wait for calls as long as the settings allow.
+async def serving(
+    settings: Settings, current: Current, stop: asyncio.Event, aside: Answer | None = None
+) -> AsyncIterator[tuple[Telemetry, Upstreams]]:
+    """Serve what is in force; at the end stop accepting, and wait for calls as long as the settings allow. `aside` answers what is no call.
 
     Ready means: there is a snapshot, and `stop` is not set. An API server out of reach changes nothing about that.
     """
@@ -74,7 +86,7 @@ async def serving(settings: Settings, current: Current, stop: asyncio.Event) -> 
     sweeping = [asyncio.create_task(one.sweep()) for one in (upstreams, pipeline)]
     probe = probe_server(lambda: current.snapshot is not None and not stop.is_set(), telemetry.registry)
     probes = await _listen("probes", probe, settings.probe_listen)
-    server = McpServer(pipeline.serve, telemetry.client_ended)
+    server = McpServer(pipeline.serve, telemetry.client_ended, aside)
     telemetry.watch_clients(lambda: server.count, lambda: server.unread)
     telemetry.watch_sessions(lambda: len(upstreams))
     clients = await _listen("clients", server, settings.listen)

@@ -33,7 +33,7 @@ def authorize(principal: Principal, gateway_id: str, snapshot: Snapshot) -> Perm
     gateway = snapshot.gateways.get(gateway_id)
     if gateway is None:
         return _no(Reason.GATEWAY_UNKNOWN, principal)
-    if not gateway.bearer_tokens:
+    if not _is_open(gateway, principal):
         return _no(Reason.DOOR_CLOSED, principal)
     if principal.gateways is not None and gateway_id not in principal.gateways:
         return _no(Reason.TOKEN_OF_ANOTHER_GATEWAY, principal)
@@ -44,6 +44,18 @@ def authorize(principal: Principal, gateway_id: str, snapshot: Snapshot) -> Perm
 
 def _no(reason: Reason, principal: Principal) -> Refusal:
     return Refusal(reason, caller=principal.subject, credential=principal.credential)
+
+
+def _is_open(gateway: Gateway, principal: Principal) -> bool:
+    match principal.door:
+        case "BearerToken":
+            return gateway.bearer_tokens
+        case "OAuth":
+            return gateway.oauth
+        case "ServiceAccount":
+            return gateway.service_accounts
+        case "IdentityProvider":
+            return principal.identity_provider in gateway.tokens_of
 
 
 def sees(principal: Principal, visibility: Visibility) -> bool:

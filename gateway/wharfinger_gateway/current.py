@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from wharfinger_gateway.known_bearers import AskedBearers, NoBearers
 from wharfinger_gateway.snapshot import EMPTY, Snapshot, Tokens
 
 
@@ -14,6 +15,10 @@ class Current:
         self.snapshot: Snapshot | None = None
         """None until the cluster has been read once."""
         self.tokens: Tokens = EMPTY
+        self.bearers: AskedBearers = NoBearers()
+        """What is known of bearer tokens that are no McpTokens."""
+        self.root_key: bytes | None = None
+        """What seals and keys are derived from; None until it has been read."""
         self.on_change: Callable[[], None] = lambda: None
         """Called when anything new is in force."""
 

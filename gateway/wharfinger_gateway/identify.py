@@ -1,33 +1,56 @@
 """Who is calling: the Authorization header to a Principal or a Refusal. Pure.
 
-The reasons differ, the answer does not: every row is the same 401.
+The reasons differ, the answer does not: every row is the same 401. One of them, TOKEN_UNVERIFIED, says that nothing is known of a token that
+somebody else could tell about.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from wharfinger_crds import names
 from wharfinger_crds.token import is_token, token_hash
+from wharfinger_gateway.identity import Identity
+from wharfinger_gateway.known_bearers import KnownBearers
 from wharfinger_gateway.principal import Principal
 from wharfinger_gateway.refusals import Reason, Refusal
-from wharfinger_gateway.snapshot import StoredToken, Tokens
+from wharfinger_gateway.snapshot import Snapshot, StoredToken, Tokens
+
+if TYPE_CHECKING:
+    from wharfinger_oauth.access_token import AccessToken
+    from wharfinger_oauth.grant_record import GrantRecord
 
 
-def identify(authorization: Sequence[str], tokens: Tokens, teams_of: Callable[[str], frozenset[str]], now: float) -> Principal | Refusal:
-    """Return who sent these Authorization headers at `now`, in seconds since the epoch (RFC 6750 §2.1; never from query or body)."""
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The credentials that count now."""
+
+    tokens: Tokens
+    bearers: KnownBearers
+
+
+def identify(authorization: Sequence[str], gateway: str, credentials: Credentials, snapshot: Snapshot, now: float) -> Principal | Refusal:
+    """Return who sent these Authorization headers to a gateway, by its id, at `now`, in seconds since the epoch.
+
+    RFC 6750 §2.1; never from query or body.
+    """
     text = bearer(authorization)
     if text is None:
         return Refusal(Reason.TOKEN_MISSING)
-    if len(authorization) > 1 or not is_token(text):
+    if len(authorization) > 1:
         return Refusal(Reason.TOKEN_MALFORMED)
-    stored = tokens.get(token_hash(text))
-    if stored is None:
-        return Refusal(Reason.TOKEN_UNKNOWN)
-    if stored.disabled:
-        return Refusal(Reason.TOKEN_DISABLED)
-    if stored.expires_at is not None and stored.expires_at <= now:
-        return Refusal(Reason.TOKEN_EXPIRED)
-    return _principal(stored, teams_of)
+    if is_token(text):
+        return _by_token(credentials.tokens.get(token_hash(text)), snapshot, now)
+    if text.count(".") != 2 or not text.isascii():
+        return Refusal(Reason.TOKEN_MALFORMED)
+    bearers = credentials.bearers
+    token = bearers.own(text)
+    if token is not None:
+        return _by_access_token(token, bearers.grant(token.gid), snapshot, now)
+    known = bearers.other(text, gateway, now)
+    return _by_identity(known, gateway, snapshot) if known is not None else Refusal(Reason.TOKEN_UNVERIFIED)
 
 
 def bearer(authorization: Sequence[str]) -> str | None:
@@ -36,9 +59,51 @@ def bearer(authorization: Sequence[str]) -> str | None:
     return text.strip() or None if scheme.lower() == "bearer" else None
 
 
-def _principal(stored: StoredToken, teams_of: Callable[[str], frozenset[str]]) -> Principal:
+def _by_token(stored: StoredToken | None, snapshot: Snapshot, now: float) -> Principal | Refusal:
+    if stored is None:
+        return Refusal(Reason.TOKEN_UNKNOWN)
+    if stored.disabled:
+        return Refusal(Reason.TOKEN_DISABLED)
+    if stored.expires_at is not None and stored.expires_at <= now:
+        return Refusal(Reason.TOKEN_EXPIRED)
     credential = f"McpToken {stored.name}"
     if stored.kind == "user":
-        return Principal("user", stored.subject, teams_of(stored.subject), credential, stored.gateways)
+        return Principal("user", stored.subject, snapshot.teams_of(stored.subject), credential, stored.gateways)
     teams = frozenset({stored.subject}) if stored.kind == "team" else frozenset[str]()
     return Principal(stored.kind, None, teams, credential, stored.gateways)
+
+
+def _by_access_token(token: AccessToken, grant: GrantRecord | None, snapshot: Snapshot, now: float) -> Principal | Refusal:
+    if token.exp <= now:
+        return Refusal(Reason.TOKEN_EXPIRED)
+    if grant is None:
+        return Refusal(Reason.TOKEN_UNVERIFIED)
+    if not grant.counts(now):
+        return Refusal(Reason.TOKEN_REVOKED)
+    prefix = f"{snapshot.public_url}{names.ENDPOINT_PREFIX}/"
+    gateway = token.aud.removeprefix(prefix)
+    if gateway == token.aud or gateway != grant.gateway or token.sub != grant.subject.user:
+        return Refusal(Reason.TOKEN_MALFORMED)
+    subject = grant.subject
+    teams = snapshot.teams_of(subject.user, subject.identity_provider, subject.groups)
+    return Principal(
+        "user",
+        subject.user,
+        teams,
+        f"McpGrant {grant.name}",
+        frozenset({gateway}),
+        "OAuth",
+        subject.identity_provider,
+        client=grant.client_name,
+    )
+
+
+def _by_identity(known: Identity, gateway: str, snapshot: Snapshot) -> Principal:
+    only = frozenset({gateway})
+    if known.service_account is not None:
+        account = "/".join(known.service_account)
+        teams = snapshot.account_teams.get(known.service_account, frozenset())
+        return Principal("team", None, teams, f"ServiceAccount {account}", only, "ServiceAccount", account=account)
+    teams = snapshot.teams_of(known.user or "", known.identity_provider, known.groups)
+    credential = f"token of {known.identity_provider}"
+    return Principal("user", known.user, teams, credential, only, "IdentityProvider", known.identity_provider)

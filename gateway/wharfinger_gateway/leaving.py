@@ -13,8 +13,6 @@ from wharfinger_gateway.conversation import Conversations
 from wharfinger_gateway.replica import Replica
 
 LOOK_SECONDS: Final = 0.1
-LINGER_SECONDS: Final = 1.0
-"""In which every answer ends its connection, so that those in use are not closed under a request that is on its way."""
 
 
 async def leave(replica: Replica, conversations: Conversations, seconds: float) -> None:
@@ -22,8 +20,7 @@ async def leave(replica: Replica, conversations: Conversations, seconds: float) 
     replica.hops.is_leaving = True
     replica.listeners.close()
     loop = asyncio.get_running_loop()
-    began = loop.time()
-    lingering, end = began + min(LINGER_SECONDS, seconds), began + seconds
-    while (now := loop.time()) < lingering or (now < end and (len(conversations) or replica.sessions.may_ask)):  # noqa: ASYNC110 - once in the life of a process
+    end = loop.time() + seconds
+    while (len(conversations) or replica.sessions.may_ask) and loop.time() < end:  # noqa: ASYNC110 - once in the life of a process
         await asyncio.sleep(LOOK_SECONDS)
     conversations.close()

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from wharfinger_gateway.admit import admit
+from wharfinger_cluster.errors import ClusterError
+from wharfinger_gateway.admit import admit, gateway_at
 from wharfinger_gateway.answer import Answerer
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.catalog import Catalogs
@@ -22,7 +23,9 @@ from wharfinger_gateway.current import Current
 from wharfinger_gateway.forward import Servers
 from wharfinger_gateway.hop import Hops
 from wharfinger_gateway.http_sse import HttpSse
+from wharfinger_gateway.identify import Credentials, bearer
 from wharfinger_gateway.incoming import Incoming, Reply
+from wharfinger_gateway.known_bearers import KnownBearers
 from wharfinger_gateway.leaving import leave
 from wharfinger_gateway.legacy_sessions import LegacySessions
 from wharfinger_gateway.limits import Limits
@@ -39,6 +42,7 @@ from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.jsonrpc import Batch, Request
+from wharfinger_oauth.challenge import challenge
 
 SWEEP_SECONDS: Final = 60.0
 _log = logging.getLogger(__name__)
@@ -65,7 +69,7 @@ class Pipeline:
         self._hops = Hops(self._replicas, place.replica_address)
         self._sessions = Sessions(self._hops.own)
         self._conversations = Conversations(self._hops.own)
-        self._listeners = Listeners(self._admit, lambda permit: catalogs.of(permit).offer)
+        self._listeners = Listeners(self._still_admit, lambda permit: catalogs.of(permit).offer)
         self._answerer = Answerer(catalogs, Servers(upstreams, self._conversations), self._listeners, telemetry, self._limits)
         self._replica = replica = Replica(self._sessions, self._listeners, upstreams, self._hops, clock)
         self._legacy = LegacySessions(replica)
@@ -82,7 +86,12 @@ class Pipeline:
         if isinstance(outcome, Reply):
             return outcome
         self._telemetry.refused_whole(outcome, incoming.path)
-        return refused_whole(outcome)
+        return refused_whole(outcome, self._challenge(incoming))
+
+    def _challenge(self, incoming: Incoming) -> str:
+        """Return where to log in, for the answer to who did not; the same for every gateway, so that it tells nothing of any."""
+        snapshot = self._current.snapshot
+        return challenge(snapshot.public_url, incoming.path) if snapshot is not None and snapshot.offers_login else ""
 
     async def drain(self, seconds: float = 0.0) -> None:
         """See `leaving`."""
@@ -99,13 +108,38 @@ class Pipeline:
         await self._replicas.close()
 
     def _admit(self, incoming: Incoming) -> Permit | Refusal:
-        return admit(incoming, self._current.snapshot, self._current.tokens, self._clock(), loopback=self._loopback)
+        return self._judge(incoming, self._current.bearers)
+
+    def _still_admit(self, incoming: Incoming) -> Permit | Refusal:
+        """Judge a stream under way."""
+        return self._judge(incoming, self._current.bearers.patient())
+
+    def _judge(self, incoming: Incoming, bearers: KnownBearers) -> Permit | Refusal:
+        credentials = Credentials(self._current.tokens, bearers)
+        return admit(incoming, self._current.snapshot, credentials, self._clock(), loopback=self._loopback)
+
+    async def _admit_after_asking(self, incoming: Incoming) -> Permit | Refusal:
+        """Judge a request whose token nothing is known of, after asking whoever can tell."""
+        snapshot, gateway = self._current.snapshot, gateway_at(incoming.path)
+        found = snapshot.gateways.get(gateway) if snapshot and gateway else None
+        text = bearer(incoming.headers.getall("Authorization", []))
+        if snapshot is not None and found is not None and text is not None:
+            try:
+                unknown = await self._current.bearers.learn(text, found, snapshot)
+            except ClusterError:
+                return Refusal(Reason.TOKEN_UNVERIFIABLE)
+            if unknown is not None:
+                return Refusal(Reason.TOKEN_UNVERIFIABLE, wait=unknown.retry_after)
+        return self._admit(incoming)
 
     async def _serve(self, incoming: Incoming) -> Reply | Refusal:
         started = time.perf_counter()
         permit = self._admit(incoming)
+        if isinstance(permit, Refusal) and permit.reason is Reason.TOKEN_UNVERIFIED:
+            permit = await self._admit_after_asking(incoming)
         if isinstance(permit, Refusal):
             return permit
+        self._current.bearers.note(permit.principal.credential)
         excess = self._limits.request(permit, started)
         if excess is not None:
             return excess

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 PrincipalKind = Literal["user", "team", "organization"]
+Door = Literal["BearerToken", "OAuth", "IdentityProvider", "ServiceAccount"]
+"""What kind of credential was accepted; a gateway says which it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,21 @@ class Principal:
     """Kind and name of the object that the credential is recorded in, for the audit record."""
     gateways: frozenset[str] | None = None
     """Ids of the gateways that the credential counts for; None: all."""
+    door: Door = "BearerToken"
+    identity_provider: str = ""
+    """Whose token it is, of IdentityProvider."""
+    account: str = ""
+    """`<namespace>/<name>` of a service account, which calls as its teams."""
+    client: str = ""
+    """Name of the OAuth client, as it calls itself."""
 
     @property
     def subject(self) -> str:
         """The caller in words: the same for all credentials of one user, team or organization."""
         if self.kind == "user":
             return f"user {self.user}"
+        if self.account:
+            return f"service account {self.account}"
         return f"team {','.join(sorted(self.teams))}" if self.kind == "team" else "organization"
 
     @property

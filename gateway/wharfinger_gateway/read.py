@@ -10,6 +10,7 @@ import binascii
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +25,7 @@ from wharfinger_crds.grants import NamespaceGrants, grants_of
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings, SettingsError, read_settings
+from wharfinger_crds.signing_keys import MalformedKeysError, SigningKey, read_signing_keys
 from wharfinger_crds.token import Token
 from wharfinger_crds.tool_definitions import MalformedDefinitionsError, definitions_hash, read_definitions
 from wharfinger_gateway.snapshot import Refused, Tool
@@ -68,6 +70,21 @@ class RootKey:
     key: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class SigningKeys:
+    """What access tokens are signed with."""
+
+    keys: tuple[SigningKey, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSecret:
+    """A Secret that the settings may name: of a client of ours, or of ours at an identity provider."""
+
+    name: str
+    data: Mapping[str, bytes] = field(repr=False)
+
+
 _MODELS: Final[Mapping[str, type[Object]]] = {
     "McpGateway": Gateway,
     "McpInstallation": Installation,
@@ -93,7 +110,7 @@ def read(manifest: Manifest) -> object | Refused:
         case "Namespace":
             return _namespace(manifest)
         case "Secret":
-            return _root_key(manifest) if name == names.ROOT_KEY_SECRET else _connection(manifest)
+            return _secret(manifest, name)
         case "ConfigMap":
             return _settings(manifest) if name == names.SETTINGS_CONFIGMAP else _tools(manifest)
         case kind:
@@ -116,6 +133,30 @@ def _namespace(manifest: Manifest) -> Namespace:
     """Return the grants of a namespace; one that is being deleted still has them."""
     metadata = manifest["metadata"]
     return Namespace(metadata["name"], grants_of(metadata.get("annotations") or {}))
+
+
+def _secret(manifest: Manifest, name: str) -> object | Refused:
+    if name == names.ROOT_KEY_SECRET:
+        return _root_key(manifest)
+    if name == names.SIGNING_KEYS_SECRET:
+        return _signing_keys(manifest)
+    labels = manifest["metadata"].get("labels") or {}
+    return ClientSecret(name, _data(manifest)) if labels.get(names.PART) == names.CLIENT_SECRET_PART else _connection(manifest)
+
+
+def _signing_keys(manifest: Manifest) -> SigningKeys | Refused:
+    text = _decoded(manifest, names.SIGNING_KEYS)
+    if text is None:
+        return _refused(manifest, f"has no {names.SIGNING_KEYS}")
+    try:
+        return SigningKeys(read_signing_keys(text))
+    except MalformedKeysError as error:
+        return _refused(manifest, str(error))
+
+
+def _data(manifest: Manifest) -> Mapping[str, bytes]:
+    found = {key: _decoded(manifest, key) for key in manifest.get("data") or {}}
+    return MappingProxyType({key: value for key, value in found.items() if value is not None})
 
 
 def _connection(manifest: Manifest) -> StoredConnection | Refused:

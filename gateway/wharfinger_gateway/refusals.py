@@ -25,6 +25,9 @@ class Reason(StrEnum):
     TOKEN_UNKNOWN = "token_unknown"  # noqa: S105 - a reason
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a reason
     TOKEN_DISABLED = "token_disabled"  # noqa: S105 - a reason
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a reason
+    TOKEN_UNVERIFIED = "token_unverified"  # noqa: S105 - a reason
+    TOKEN_UNVERIFIABLE = "token_unverifiable"  # noqa: S105 - a reason
     ORIGIN_FORBIDDEN = "origin_forbidden"
     HOST_FORBIDDEN = "host_forbidden"
     PATH_UNKNOWN = "path_unknown"
@@ -97,6 +100,9 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
     Reason.TOKEN_UNKNOWN: _UNAUTHORIZED,
     Reason.TOKEN_EXPIRED: _UNAUTHORIZED,
     Reason.TOKEN_DISABLED: _UNAUTHORIZED,
+    Reason.TOKEN_REVOKED: _UNAUTHORIZED,
+    Reason.TOKEN_UNVERIFIED: _UNAUTHORIZED,
+    Reason.TOKEN_UNVERIFIABLE: _Row("http", 503, -32015, "Who you are cannot be looked up now: try again", retry_after=2),
     Reason.ORIGIN_FORBIDDEN: _FORBIDDEN,
     Reason.HOST_FORBIDDEN: _FORBIDDEN,
     Reason.PATH_UNKNOWN: _NOT_FOUND,

@@ -61,12 +61,13 @@ def refused(request_id: Id, refusal: Refusal, gateway: Gateway, *, is_modern: bo
     return Answer(jsonrpc.error_bytes(request_id, refusal.code, refusal.message, refusal.data), status, _retry(refusal))
 
 
-def refused_whole(refusal: Refusal) -> Reply:
-    """Return the refusal of a whole HTTP request."""
+def refused_whole(refusal: Refusal, challenge: str = "") -> Reply:
+    """Return the refusal of a whole HTTP request; `challenge` says where one logs in, as parameters of WWW-Authenticate."""
     headers = dict(JSON_HEADERS)
     if refusal.status == 401:
         # RFC 6750 §3: without a token in the request no error code.
-        headers["WWW-Authenticate"] = "Bearer" if refusal.reason is Reason.TOKEN_MISSING else 'Bearer error="invalid_token"'
+        error = "" if refusal.reason is Reason.TOKEN_MISSING else 'error="invalid_token"'
+        headers["WWW-Authenticate"] = " ".join(("Bearer", ", ".join(part for part in (error, challenge) if part))).strip()
     if refusal.status == 405:
         headers["Allow"] = ALLOWED_VERBS
     headers |= _retry(refusal)

@@ -6,18 +6,23 @@ no repr. Tokens are an index of their own, so that a new token rebuilds nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from wharfinger_crds import names
 from wharfinger_crds.connection import Connection
 from wharfinger_crds.gateway import ToolAssignment
+from wharfinger_crds.identity_provider import IdentityProvider
+from wharfinger_crds.oauth import OAuth
+from wharfinger_crds.signing_keys import SigningKey
 from wharfinger_mcp.egress_guard import EgressGuard
 
 EMPTY: Mapping[Any, Any] = MappingProxyType({})
+_NONE: frozenset[str] = frozenset()
 Key = tuple[str, str]
 """Namespace and name."""
 
@@ -116,6 +121,12 @@ class Gateway:
     requests_per_minute: int | None = None
     """Of each caller, in each replica, as the next."""
     concurrent_calls: int | None = None
+    oauth: bool = False
+    service_accounts: bool = False
+    tokens_of: frozenset[str] = frozenset()
+    """Identity providers whose access tokens count."""
+    assertions_of: frozenset[str] = frozenset()
+    """Identity providers whose ID-JAGs count."""
 
     @property
     def id(self) -> str:
@@ -137,6 +148,18 @@ class Index:
     """By entry, and by entry and environment: the hash of the definitions of the newest installation that has any."""
 
 
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """Settings and keys of the authorization server."""
+
+    oauth: OAuth
+    identity_providers: tuple[IdentityProvider, ...]
+    root_key: bytes = field(repr=False)
+    signing_keys: tuple[SigningKey, ...] = field(repr=False)
+    secrets: Mapping[tuple[str, str], bytes] = field(repr=False)
+    """Of clients: by Secret and key."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """Everything that decides about a call, except tokens."""
@@ -151,6 +174,12 @@ class Snapshot:
     """By hash; sorted by name."""
     teams: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Users to the names of their teams."""
+    group_teams: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    """Identity providers and their groups to the names of teams."""
+    account_teams: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    """Namespaces and names of service accounts to the names of their teams."""
+    authorization: Authorization | None = None
+    """What the authorization server stands on; None where it has no keys yet."""
     index: Index = field(default_factory=Index, repr=False, compare=False)
 
     @cached_property
@@ -160,9 +189,27 @@ class Snapshot:
         default = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
         return f"{parts.scheme}://{parts.netloc.removesuffix(default)}"
 
-    def teams_of(self, user: str) -> frozenset[str]:
-        """Return the teams that the user is in."""
-        return self.teams.get(user, frozenset())
+    @property
+    def offers_login(self) -> bool:
+        """Whether there is a gateway that logins count at."""
+        return self.authorization is not None and any(one.oauth for one in self.gateways.values())
+
+    @property
+    def has_doors(self) -> bool:
+        """Whether there is a gateway that takes anything but McpTokens."""
+        return self.authorization is not None and any(
+            one.oauth or one.service_accounts or one.tokens_of or one.assertions_of for one in self.gateways.values()
+        )
+
+    def teams_of(self, user: str, identity_provider: str = "", groups: Iterable[str] = ()) -> frozenset[str]:
+        """Return the teams that the user is in, by name or by groups of his identity provider."""
+        named = self.teams.get(user, _NONE)
+        by_group = [self.group_teams.get((identity_provider, group), _NONE) for group in groups] if self.group_teams else ()
+        return named.union(*by_group) if by_group else named
+
+    def url_of(self, gateway: str) -> str:
+        """Return the URL of a gateway."""
+        return f"{self.public_url}{names.ENDPOINT_PREFIX}/{gateway}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ class Telemetry:
         # Looking a child up costs more than counting.
         self._connect = {how: self._connects.labels(how.value).inc for how in Connect}
         self._sessions = Gauge("wharfinger_gateway_sessions", "Servers as callers see them, with a session each.", registry=self.registry)
+        self._grants = Gauge("wharfinger_gateway_grants", "McpGrants, whether they count or not.", registry=self.registry)
         self._clients = Gauge("wharfinger_gateway_connections", "Connections of clients.", registry=self.registry)
         self._unread = Gauge("wharfinger_gateway_unread_bytes", "What waits for clients that read slowly.", registry=self.registry)
         self._ended = Counter(
@@ -95,6 +96,10 @@ class Telemetry:
     def watch_sessions(self, sessions: Callable[[], float]) -> None:
         """Show the sessions with servers."""
         self._sessions.set_function(sessions)
+
+    def watch_grants(self, grants: Callable[[], float]) -> None:
+        """Show the grants."""
+        self._grants.set_function(grants)
 
     def connected(self, how: Connect) -> None:
         """Count how a request came by its connection to a server."""

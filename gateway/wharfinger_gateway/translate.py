@@ -16,18 +16,19 @@ from types import MappingProxyType
 from wharfinger_crds import names
 from wharfinger_crds.duration import quantity, seconds
 from wharfinger_crds.environment import Environment as EnvironmentObject
+from wharfinger_crds.gateway import BearerDoor, Limits, OAuthDoor, ServiceAccountDoor, ToolAssignment
 from wharfinger_crds.gateway import Gateway as GatewayObject
-from wharfinger_crds.gateway import Limits, ToolAssignment
 from wharfinger_crds.grants import NamespaceGrants
 from wharfinger_crds.installation import Installation as InstallationObject
 from wharfinger_crds.registry_entry import RegistryEntry as EntryObject
 from wharfinger_crds.settings import Settings
 from wharfinger_crds.token import Token as TokenObject
 from wharfinger_gateway.client_headers import let_through
-from wharfinger_gateway.read import Namespace, RootKey, StoredConnection, ToolList
+from wharfinger_gateway.read import Namespace, RootKey, SigningKeys, StoredConnection, ToolList
 from wharfinger_gateway.session import session_key
 from wharfinger_gateway.snapshot import (
     Assignment,
+    Authorization,
     Entry,
     Gateway,
     Index,
@@ -57,6 +58,9 @@ class Resources:
     namespaces: tuple[Namespace, ...] = ()
     connections: tuple[StoredConnection, ...] = ()
     tools: tuple[ToolList, ...] = ()
+    signing_keys: SigningKeys | None = field(default=None, repr=False)
+    client_secrets: Mapping[tuple[str, str], bytes] = field(default_factory=dict, repr=False)
+    """Of the system namespace, by Secret and key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,9 @@ def translate(resources: Resources) -> Translation:
         entries=MappingProxyType({one.name: one for one in _entries(resources)}),
         tools=MappingProxyType(tools),
         teams=MappingProxyType(teams),
+        group_teams=MappingProxyType(_group_teams(resources.settings)),
+        account_teams=MappingProxyType(_account_teams(resources.settings)),
+        authorization=_authorization(resources),
         index=_index(counted.values(), tools),
     )
     refused = (one for one in (*gateways, *installations) if isinstance(one, Refused))
@@ -135,7 +142,11 @@ def _gateway(one: GatewayObject, grants: Mapping[str, NamespaceGrants]) -> Gatew
         name=name,
         title=spec.title,
         visibility=Visibility(spec.visibility.scope, spec.visibility.owner, frozenset(spec.visibility.teams)),
-        bearer_tokens=spec.authentication.bearer_tokens is not None and spec.authentication.bearer_tokens.enabled,
+        bearer_tokens=_is_on(spec.authentication.bearer_tokens),
+        oauth=_is_on(spec.authentication.oauth),
+        service_accounts=_is_on(spec.authentication.service_accounts),
+        tokens_of=frozenset(one.name for one in spec.authentication.identity_providers if one.jwks),
+        assertions_of=frozenset(one.name for one in spec.authentication.identity_providers if one.id_jag),
         assignments=tuple(_assignment(namespace, assigned) for assigned in spec.tools),
         call_timeout=seconds(limits.call_timeout),
         request_bytes=quantity(limits.max_request_bytes),
@@ -143,6 +154,10 @@ def _gateway(one: GatewayObject, grants: Mapping[str, NamespaceGrants]) -> Gatew
         requests_per_minute=limits.requests_per_minute,
         concurrent_calls=limits.concurrent_calls,
     )
+
+
+def _is_on(door: OAuthDoor | BearerDoor | ServiceAccountDoor | None) -> bool:
+    return door is not None and door.enabled
 
 
 def _assignment(namespace: str, assigned: ToolAssignment) -> Assignment:
@@ -203,6 +218,28 @@ def _entries(resources: Resources) -> Iterator[Entry]:
 def _teams(settings: Settings) -> dict[str, frozenset[str]]:
     users = {member for team in settings.teams for member in team.members}
     return {user: settings.teams_of(user) for user in users}
+
+
+def _group_teams(settings: Settings) -> dict[tuple[str, str], frozenset[str]]:
+    named = [((group.identity_provider, group.group), team.name) for team in settings.teams for group in team.groups]
+    return {key: frozenset(team for other, team in named if other == key) for key, _ in named}
+
+
+def _account_teams(settings: Settings) -> dict[tuple[str, str], frozenset[str]]:
+    named = [((account.namespace, account.name), team.name) for team in settings.teams for account in team.service_accounts]
+    return {key: frozenset(team for other, team in named if other == key) for key, _ in named}
+
+
+def _authorization(resources: Resources) -> Authorization | None:
+    if resources.signing_keys is None:
+        return None
+    settings = resources.settings
+    named = [one.client_secret_ref for one in settings.identity_providers] + [one.secret_ref for one in settings.oauth.clients]
+    wanted = {(one.name, one.key) for one in named if one is not None}
+    secrets = {key: value for key, value in resources.client_secrets.items() if key in wanted}
+    return Authorization(
+        settings.oauth, settings.identity_providers, resources.root_key.key, resources.signing_keys.keys, MappingProxyType(secrets)
+    )
 
 
 def _index(counted: Iterable[Installation], tools: Mapping[str, tuple[Tool, ...]]) -> Index:

@@ -28,7 +28,8 @@ from wharfinger_crds.registry_entry import RegistryEntry
 from wharfinger_crds.settings import Settings, SettingsError
 from wharfinger_crds.token import Token
 from wharfinger_gateway.current import Current
-from wharfinger_gateway.read import Namespace, RootKey, StoredConnection, ToolList, read
+from wharfinger_gateway.late_doors import LateDoors
+from wharfinger_gateway.read import ClientSecret, Namespace, RootKey, SigningKeys, StoredConnection, ToolList, read
 from wharfinger_gateway.snapshot import Refused, Snapshot
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.translate import Resources, translate, translate_tokens
@@ -71,17 +72,21 @@ class Watch:
                 ToolList: self._informer(CONFIG_MAP, Scope(namespace, labels=f"{names.PART}=tools")),
                 Settings: self._informer(CONFIG_MAP, _named(namespace, names.SETTINGS_CONFIGMAP)),
                 RootKey: self._informer(SECRET, _named(namespace, names.ROOT_KEY_SECRET)),
+                SigningKeys: self._informer(SECRET, _named(namespace, names.SIGNING_KEYS_SECRET)),
+                ClientSecret: self._informer(SECRET, Scope(namespace, labels=f"{names.PART}={names.CLIENT_SECRET_PART}")),
             }
         )
         self._good: dict[type, Any] = {}
         """The last usable settings and root key."""
+        self._lacks_doors = False
+        """Whether a snapshot waits for the doors that its gateways have."""
 
     def age(self) -> float:
         """Return the seconds since the kind was last heard of that has been silent longest."""
         return time.monotonic() - min(informer.last_contact for informer in self._informers.values())
 
-    async def run(self) -> None:
-        """Publish and follow, until cancelled.
+    async def run(self, doors: LateDoors | None = None) -> None:
+        """Publish and follow, until cancelled; the doors are opened before the first snapshot with a gateway that has any is published.
 
         Raises SettingsError where the platform settings are unusable before there were good ones.
         """
@@ -91,7 +96,10 @@ class Watch:
                 await informer.synced.wait()
             while True:
                 self._changed.clear()
-                took = self._publish_safely()
+                took = self._publish_safely(may_have_doors=doors is None or doors.are_open)
+                if self._lacks_doors and doors is not None:
+                    await doors.open(self._telemetry)
+                    continue
                 await self._changed.wait()
                 await asyncio.sleep(max(SETTLE_SECONDS, REST * took))
         finally:
@@ -111,24 +119,28 @@ class Watch:
         if old is None or new is None or old[_READ] != new[_READ]:
             self._changed.set()
 
-    def _publish_safely(self) -> float:
+    def _publish_safely(self, *, may_have_doors: bool) -> float:
         """Publish, and return the seconds that it took; a fault of ours leaves in force what is in force."""
         started = time.perf_counter()
         try:
-            self._publish()
+            self._publish(may_have_doors=may_have_doors)
         except SettingsError:
             raise
         except Exception:  # noqa: BLE001 - the last good snapshot serves on
             _log.exception("the cluster's objects cannot be translated")
         return time.perf_counter() - started
 
-    def _publish(self) -> None:
+    def _publish(self, *, may_have_doors: bool) -> None:
         tokens, refused_tokens = translate_tokens(self._all(Token))
         self._current.publish_tokens(tokens)
         resources = self._resources()
         if resources is None:
             return
+        self._current.root_key = resources.root_key.key
         translation = translate(resources)
+        self._lacks_doors = translation.snapshot.has_doors and not may_have_doors
+        if self._lacks_doors:
+            return
         self._report((*self._unreadable(), *refused_tokens, *translation.refused))
         if self._current.publish(translation.snapshot):
             self._telemetry.published()
@@ -162,7 +174,16 @@ class Watch:
             namespaces=self._all(Namespace),
             connections=self._all(StoredConnection),
             tools=self._all(ToolList),
+            signing_keys=self._signing_keys(),
+            client_secrets={(one.name, key): value for one in self._all(ClientSecret) for key, value in one.data.items()},
         )
+
+    def _signing_keys(self) -> SigningKeys | None:
+        """Return the keys, or the last good ones; None where there were none: then nobody can log in yet."""
+        found = self._all(SigningKeys)
+        if found:
+            self._good[SigningKeys] = found[0]
+        return self._good.get(SigningKeys)
 
     def _all(self, kind: type[_Value]) -> tuple[_Value, ...]:
         return tuple(one[_READ] for one in self._informers[kind].store.values() if isinstance(one[_READ], kind))

@@ -14,6 +14,8 @@ from aiohttp import StreamReader, web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from wharfinger_crds import names
+from wharfinger_gateway import oauth_edge
 from wharfinger_gateway.channel import HttpChannel, Leaving
 from wharfinger_gateway.connection_bounds import BoundedServer, Ended
 from wharfinger_gateway.incoming import Incoming, ReadBody, Reply
@@ -28,16 +30,19 @@ KEEPALIVE_SECONDS: Final = 75.0
 _silent = logging.getLogger(f"{__name__}.silent")
 _silent.disabled = True
 
+_CALLS: Final = f"{names.ENDPOINT_PREFIX}/"
 Serve = Callable[[Incoming], Awaitable[Reply]]
 
 
 class McpServer(BoundedServer):
     """The server for MCP clients: it tells who leaves before the reply."""
 
-    def __init__(self, serve: Serve, ended: Callable[[Ended], None] = lambda _: None) -> None:
+    def __init__(self, serve: Serve, ended: Callable[[Ended], None] = lambda _: None, aside: oauth_edge.Answer | None = None) -> None:
+        """Serve calls with `serve`, and with `aside` what is below no gateway's path."""
         options: dict[str, Any] = {"access_log": None, "auto_decompress": False, "keepalive_timeout": KEEPALIVE_SECONDS, "logger": _silent}
         super().__init__(self._handle, ended=ended, **options)
         self._serve = serve
+        self._aside = aside
         self._leaving: Leaving = {}
         self._ends_at: float | None = None
 
@@ -61,6 +66,8 @@ class McpServer(BoundedServer):
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
+        if self._aside is not None and not path.startswith(_CALLS):
+            return await oauth_edge.answered(request, _reader(request), self._aside)
         channel = HttpChannel(request, self._leaving)
         try:
             incoming = Incoming(request.method, path, request.headers, _reader(request), channel, query=query)

@@ -103,7 +103,7 @@ def started(serve: Serve, hostile: HostileServer, good: UpstreamServer) -> Serve
     return serve(
         installation("bad", team="engineering", url=hostile.url, tools=tools),
         installation("good", team="engineering", url=good.url, tools=tools),
-        gateway("tools", pinned("bad"), pinned("good"), limits={"callTimeout": "2s"}),
+        gateway("tools", pinned("bad"), pinned("good"), limits={"callTimeout": "5s"}),
     )
 
 

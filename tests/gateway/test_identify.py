@@ -6,7 +6,8 @@ import pytest
 
 from gateway_world import ALICE, TEAMS, settings, snapshot_of, text_of, token
 from wharfinger_crds.token import Token
-from wharfinger_gateway.identify import identify
+from wharfinger_gateway.identify import Credentials, identify
+from wharfinger_gateway.known_bearers import NoBearers
 from wharfinger_gateway.principal import Principal
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.snapshot import Tokens
@@ -21,7 +22,7 @@ def tokens(*manifests: dict[str, object]) -> Tokens:
 
 
 def who(tokens: Tokens, *headers: str, now: float = NOW, teams: dict[str, list[str]] = TEAMS) -> Principal | Refusal:
-    return identify(headers, tokens, snapshot_of(settings(teams=teams)).teams_of, now)
+    return identify(headers, "dev.tools", Credentials(tokens, NoBearers()), snapshot_of(settings(teams=teams)), now)
 
 
 @pytest.mark.requirement("AUT-4")
