@@ -6,7 +6,7 @@ IMAGES := $(addprefix localhost/,wharfinger:dev wharfinger-server-base:dev wharf
 export PYTHONPATH := tests:tests/local:tests/support
 .DEFAULT_GOAL := help
 
-.PHONY: help setup check test test-api test-node test-all bench bench-operator bench-gateway demo demo-down cluster cluster-down cluster-status images crds golden lock clean
+.PHONY: help setup check test test-api test-node test-all bench bench-operator bench-gateway bench-login demo demo-down cluster cluster-down cluster-status images crds golden lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ bench-operator: setup ## measure the operator with 500, 1000 and 2000 installati
 
 bench-gateway: setup ## measure the gateway against Envoy's MCP filter (needs two cores that have nothing else to do; 5 min)
 	@$(PYTHON) -m bench.gateway
+
+bench-login: setup ## measure logins, access tokens and ten thousand grants
+	@$(PYTHON) -m bench.login
 
 demo: setup ## a cluster, the platform, two servers, a client that calls both
 	@$(PYTHON) -m quickstart up

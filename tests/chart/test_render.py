@@ -10,6 +10,7 @@ import yaml
 
 from chart import CHART, of_kind, render, template
 from wharfinger_crds import names
+from wharfinger_crds.settings import read_settings
 from wharfinger_operator.plan.default_deny import is_default_deny
 from wharfinger_operator.plan.restriction import is_in_force
 
@@ -57,6 +58,11 @@ def test_helm_has_nothing_to_complain_about(helm: Path) -> None:
         ({"namespaces": {"tenants": [{"name": "a", "teams": ["a,b"]}]}}, "/namespaces/tenants/0/teams/0"),
         ({"namespaces": {"tenants": [{"name": "a", "organization": "true"}]}}, "/namespaces/tenants/0/organization"),
         ({"teams": [{"name": "a", "members": ["alice"]}]}, "/teams/0/members/0"),
+        ({"teams": [{"name": "a", "groups": [{"group": "a"}]}]}, "/teams/0/groups/0"),
+        ({"identityProviders": [{"name": "okta", "issuer": "okta.example", "clientId": "a"}]}, "/identityProviders/0/issuer"),
+        ({"identityProviders": [{"name": "okta", "issuer": "https://a.example", "clientSecret": "a"}]}, "/identityProviders/0"),
+        ({"oauth": {"registration": {"dynamic": "Anyone"}}}, "/oauth/registration/dynamic"),
+        ({"oauth": {"developmentLogin": {"users": ["dev:alice"]}}}, "/oauth/developmentLogin"),
         ({"admission": {"enabled": "yes"}}, "/admission/enabled"),
         ({"monitoring": {"serviceMonitor": {}}}, "additional properties 'serviceMonitor' not allowed"),
         ({"monitoring": {"podMonitor": {"interval": "often"}}}, "/monitoring/podMonitor/interval"),
@@ -188,3 +194,18 @@ def test_the_notes_say_what_to_do_next(helm: Path) -> None:
     assert "4. installations, gateways  in team-a" in notes
     assert "kubectl get mcp -A" in notes
     assert "set namespaces.tenants" not in notes
+
+
+@pytest.mark.requirement("AUT-1", "AUT-5", "OPS-2")
+def test_the_login_example_gives_settings_that_both_programs_read(helm: Path) -> None:
+    values = yaml.safe_load((CHART.parents[1] / "examples/02-login/helm/values.yaml").read_text())
+    (found,) = [m for m in render(helm, values) if m["kind"] == "ConfigMap" and m["metadata"]["name"] == names.SETTINGS_CONFIGMAP]
+    settings = read_settings(found["data"][names.SETTINGS_KEY])
+
+    (provider,) = settings.identity_providers
+    assert (provider.name, provider.issuer, provider.groups_claim) == ("okta", "https://login.example.com", "groups")
+    (team,) = settings.teams
+    assert [group.group for group in team.groups] == ["engineering"]
+    assert [account.name for account in team.service_accounts] == ["researcher"]
+    assert settings.teams_of("clients:nightly") == {"engineering"}
+    assert [client.id for client in settings.oauth.clients] == ["nightly"]

@@ -44,7 +44,15 @@ teams:
 {{- range . }}
 - name: {{ .name }}
   members: {{ .members | default list | toJson }}
+  groups: {{ .groups | default list | toJson }}
+  serviceAccounts: {{ .serviceAccounts | default list | toJson }}
 {{- end }}
+{{- end }}
+{{- with .Values.identityProviders }}
+identityProviders: {{ toJson . }}
+{{- end }}
+{{- with .Values.oauth }}
+oauth: {{ toJson . }}
 {{- end }}
 {{- end }}
 
