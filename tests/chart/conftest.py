@@ -88,7 +88,7 @@ async def enforce(kubeconfig: str, manifests: list[Object], tenant: str, catalog
         await cluster.create(kind_resource(ENVIRONMENT), environment)
         there = {"metadata": meta, "spec": {**spec, "environmentRef": {"name": tenant}}}
         words = "does not allow installations of namespace"
-        await until(lambda: refused_with(cluster.create(kind_resource(INSTALLATION), there, dry_run=True), words), 60.0)
+        await until(lambda: refused_with(cluster.create(kind_resource(INSTALLATION), there, dry_run=True), words), 180.0)
         await until(lambda: is_granted(cluster.create(resource, entry, dry_run=True)))
         await cluster.delete(kind_resource(ENVIRONMENT), tenant)
         await until(lambda: refusal(cluster.create(kind_resource(INSTALLATION), installation, dry_run=True)))

@@ -43,7 +43,7 @@ class GatewayProcess:
 
     async def ready(self) -> None:
         """Wait until it is ready; fail when it ends before."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not self.address("probes") or (await self.probe())[0] != 200:
                 assert self.process.returncode is None, "\n".join(self.err)
                 await asyncio.sleep(0.02)

@@ -15,7 +15,7 @@ from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, 
 from wharfinger_crds import names
 from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION, REGISTRY_ENTRY, Kind
 
-SECONDS = 20.0
+SECONDS = 60.0
 ALLOWED = {names.ALLOW_DELETION: "true"}
 CHILDREN = (DEPLOYMENT, SERVICE, NETWORK_POLICY, SERVICE_ACCOUNT, SECRET)
 

@@ -66,8 +66,8 @@ def obtain(name: str, entry_key: str, make: Callable[[Path], None]) -> Path:
                     unfinished.rename(target)
                 finally:
                     _remove(unfinished)
+                _prune(root, name)
     os.utime(target)
-    _prune(root, name)
     return target
 
 
