@@ -45,9 +45,11 @@ class InvalidTargetError(OAuth2Error):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Make the record of a grant; where there is one already, its credential was used twice."""
+    """Make the record of a grant; where there is one already, its credential was used twice, unless it may be shared."""
 
     record: GrantRecord
+    shared: bool = False
+    """It is made from nothing that counts once."""
 
 
 @dataclass(frozen=True, slots=True)

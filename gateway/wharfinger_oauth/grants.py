@@ -52,6 +52,15 @@ class Grants:
             await self.revoke(record.name)
             raise UsedError from None
 
+    async def share(self, record: GrantRecord, root_key: bytes, now: float) -> None:
+        """Make a grant, unless it is there. Raise UsedError where it is there and counts no more."""
+        try:
+            await self._cluster.create(_RESOURCE, manifest(record, self._namespace, root_key))
+        except Conflict:
+            found = await self.find(record.name, root_key)
+            if found is None or not found.counts(now):
+                raise UsedError from None
+
     async def find(self, name: str, root_key: bytes) -> GrantRecord | None:
         """Return a grant; None where there is none. Raise NoGrantError where the object is none of ours."""
         try:

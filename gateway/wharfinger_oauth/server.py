@@ -34,7 +34,9 @@ from wharfinger_oauth.request import Request, Response
 from wharfinger_oauth.token_endpoint import Providers, TokenEndpoint, error, unavailable
 
 AT_ONCE: Final = 64
-"""Requests that are answered at a time; more are told to come back."""
+"""Requests that are answered at a time; more are told to come back. Those that begin a login are counted apart: they may wait for documents
+of strangers, and must hold up nobody who is in the middle of one.
+"""
 _ALIASES: Final[Mapping[str, str]] = {
     # Clients of 2025-03-26 that discover nothing, and those that have learned another system's paths.
     "/authorize": paths.AUTHORIZE,
@@ -100,7 +102,7 @@ class AuthorizationServer:
         self._platform, self._http, self._documents, self._clock = platform, http, documents, clock
         self._tokens = TokenEndpoint(stores.grants, stores.logins, clock)
         self._routes = _routes(Login(stores.logins, clock), Consent(clock), ConnectedApplications(stores.grants, clock))
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots, self._beginnings = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
         self._parts: _Parts | None = None
 
     def issuers(self) -> Mapping[str, TrustedIssuer]:
@@ -121,9 +123,10 @@ class AuthorizationServer:
         parts = self._of_now()
         if parts is None:
             return unavailable()
-        if self._slots.locked():
+        slots = self._beginnings if path == paths.AUTHORIZE else self._slots
+        if slots.locked():
             return unavailable()
-        async with self._slots:
+        async with slots:
             try:
                 answer = await self._answer(request, path, parts)
             except Exception:  # noqa: BLE001 - the last edge: a fault of ours is logged, and the other side learns no more than that

@@ -109,8 +109,8 @@ class TokenEndpoint:
                 await self._carry_out(decided, known)
             except UsedError:
                 if any(isinstance(effect, Create) for effect in decided.effects):
-                    _log.warning("a code or an assertion was used twice: its grant has ended")
-                    return error("invalid_grant", "it was used before")
+                    _log.warning("a code or an assertion was used twice, or a client's grant was revoked: it has ended")
+                    return error("invalid_grant", "it was used before, or revoked")
                 continue
             return decided.response
         return unavailable()
@@ -170,7 +170,9 @@ class TokenEndpoint:
 
     async def _carry_out(self, decided: Decided, known: Known) -> None:
         for effect in decided.effects:
-            if isinstance(effect, Create):
+            if isinstance(effect, Create) and effect.shared:
+                await self._grants.share(effect.record, known.platform.root_key, known.now)
+            elif isinstance(effect, Create):
                 await self._grants.create(effect.record, known.platform.root_key)
                 await self._grants.drop_oldest(effect.record.subject.user)
             else:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import httpx2
@@ -16,7 +16,7 @@ from mcp.client.auth.extensions.identity_assertion import IdentityAssertionOAuth
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 
-from authorization_scene import REDIRECT, Client, Scene, fields
+from authorization_scene import GRANTS, REDIRECT, Client, Scene, fields
 from free_port import free_port
 from node_tools import NODE, node_tools
 
@@ -112,6 +112,20 @@ async def test_the_official_sdk_calls_with_client_credentials(registered: Scene)
     assert '"x"' in await echo(registered, auth, "2026-07-28")
     (grant,) = await registered.grants()
     assert (grant["spec"]["user"], grant["spec"]["source"]) == ("clients:assistant", "ClientCredentials")
+
+
+@pytest.mark.requirement("AUT-6")
+async def test_a_program_that_asks_before_each_call_makes_no_object_each_time_and_can_be_revoked(registered: Scene) -> None:
+    secret = (quote("assistant"), quote(registered.provider.client_secret, safe=""))
+    form = {"grant_type": "client_credentials", "resource": registered.resource}
+    async with httpx.AsyncClient(auth=secret) as http:
+        answers = await asyncio.gather(*(http.post(f"{registered.url}/oauth/token", data=form) for _ in range(8)))
+        assert [answer.status_code for answer in answers] == [200] * 8
+        assert len({answer.json()["access_token"] for answer in answers}) == 8
+        (grant,) = await registered.grants()
+        revoked = {"spec": {"revoked": True}}
+        await registered.platform.cluster.patch(GRANTS, grant["metadata"]["name"], revoked, registered.platform.system)
+        assert (await http.post(f"{registered.url}/oauth/token", data=form)).json()["error"] == "invalid_grant"
 
 
 @pytest.mark.requirement("AUT-3")
