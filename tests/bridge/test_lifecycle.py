@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge_process import OPERATOR, Start, until
+from eventually import eventually
 
 AS_PROCESS_1 = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-P")
 
@@ -58,7 +59,8 @@ async def test_a_server_that_ignores_its_input_and_sigterm_is_killed_with_its_gr
 async def test_what_the_server_started_dies_with_it(start: Start, tmp_path: Path) -> None:
     bridge = await start(command=("sh", "-c", f"sleep 600 & echo $! > {tmp_path}/pid; exit 1"), ready=False)
     await bridge.logged("server exited with code 1")
-    assert not runs(int((tmp_path / "pid").read_text()))
+    left = int((tmp_path / "pid").read_text())
+    await eventually(lambda: not runs(left))
 
 
 async def test_the_server_inherits_the_containers_environment_and_nothing_of_the_bridge(start: Start) -> None:
