@@ -40,7 +40,8 @@ def main() -> int:
         rows = asyncio.run(_measured(str(found.kubeconfig), Path(folder)))
     notes = (
         f"Rates are medians of {ROUNDS} interleaved pairs of {CALLS} calls at one connection, by the same gateway to the same server.\n"
-        "Round trips are those of a client that knows the gateway's URL; the identity provider's own are not counted."
+        "Round trips are those of a client that knows the gateway's URL; the identity provider's own are not counted.\n"
+        "Memory is that of a gateway outside of a cluster, with the library that reads kubeconfig files, which pods do not have."
     )
     print(write_section("Login", "make bench-login", notes, ("what", "measured", "goal"), rows))
     return 0
