@@ -17,6 +17,8 @@ from typing import Final
 
 import msgspec
 
+from wharfinger_crds.derived_key import derived_key
+
 MAX_LENGTH: Final = 1024
 CLOCK_SKEW: Final = 300
 """Seconds by which replicas' clocks may differ."""
@@ -80,9 +82,8 @@ def _mac(key: bytes, contents: str) -> bytes:
 
 
 def session_key(root_key: bytes) -> bytes:
-    """Return the key for session ids, derived from the root key (HKDF with one block, RFC 5869; the root key is uniformly random)."""
-    extracted = hmac.digest(b"wharfinger", root_key, hashlib.sha256)
-    return hmac.digest(extracted, b"gateway session id v1\x01", hashlib.sha256)
+    """Return the key for session ids."""
+    return derived_key(root_key, "gateway session id v1")
 
 
 def _text(data: bytes) -> str:

@@ -14,9 +14,10 @@ from typing import Final
 
 import msgspec
 
+from wharfinger_crds.derived_key import derived_key
 from wharfinger_oauth.platform import Platform
 from wharfinger_oauth.request import Request
-from wharfinger_oauth.seal import Seal, derived_key
+from wharfinger_oauth.seal import Seal
 from wharfinger_oauth.subject import Subject
 
 IDLE: Final = 3_600

@@ -16,9 +16,9 @@ import msgspec
 from pydantic import ValidationError
 
 from wharfinger_crds import names
+from wharfinger_crds.derived_key import derived_key
 from wharfinger_crds.grant import Grant, GrantClient, GrantSpec, GrantSubject
 from wharfinger_crds.moment import moment_of, seconds_of
-from wharfinger_oauth.seal import derived_key
 from wharfinger_oauth.subject import Subject
 
 Source = Literal["OAuth", "IDJAG", "ClientCredentials"]

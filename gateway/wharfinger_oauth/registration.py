@@ -18,11 +18,11 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from wharfinger_crds.derived_key import derived_key
 from wharfinger_crds.oauth import Registration
 from wharfinger_oauth.client import Client, Method
 from wharfinger_oauth.redirect_uri import RedirectUri, RedirectUriError, check_registered, parse
 from wharfinger_oauth.request import MAX_BODY, Response
-from wharfinger_oauth.seal import derived_key
 
 MARK: Final = "dcr1."
 MAX_ID: Final = 1024

@@ -15,8 +15,8 @@ from typing import Final, Self, TypeVar
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from wharfinger_crds.derived_key import derived_key
 
 MAX_LENGTH: Final = 4096
 _NONCE: Final = 12
@@ -55,8 +55,3 @@ class Seal:
 
     def _context(self, bound: str) -> bytes:
         return f"{self.purpose}|{bound}".encode()
-
-
-def derived_key(root_key: bytes, purpose: str) -> bytes:
-    """Return 32 bytes for one purpose."""
-    return HKDF(SHA256(), 32, b"wharfinger", purpose.encode()).derive(root_key)
