@@ -12,12 +12,11 @@ from authlib.oauth2.rfc6749 import InvalidGrantError, OAuth2Error, UnauthorizedC
 from authlib.oauth2.rfc6749.errors import InvalidScopeError
 from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
 
-from wharfinger_oauth.authorization_server import Core, Create, InvalidTargetError
+from wharfinger_oauth.authorization_server import JWT_BEARER, Core, Create, InvalidTargetError
 from wharfinger_oauth.grant_record import GrantRecord, grant_name
 from wharfinger_oauth.identity_assertion import Assertion, RefusedAssertion
 from wharfinger_oauth.issue import issued
 
-JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _ERRORS: Final[dict[str, type[OAuth2Error]]] = {
     "unauthorized_client": UnauthorizedClientError,
     "invalid_target": InvalidTargetError,
@@ -50,7 +49,7 @@ class AssertionGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             name=grant_name("jag", assertion.issuer, assertion.jti),
             subject=assertion.subject,
             client=client.digest,
-            client_name=client.name[:253] or client.digest,
+            client_name=client.known_as,
             redirect_host="",
             gateway=assertion.resource,
             source="IDJAG",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Final
 
 import msgspec
 
+from wharfinger_oauth.access_token import SKEW
 from wharfinger_oauth.subject import Subject
 
-REQUEST_SECONDS = 600
+REQUEST_SECONDS: Final = 540
 """How long a person may take."""
-CODE_SECONDS = 60
+CODE_SECONDS: Final = 60
 
 
 class AuthorizationRequest(msgspec.Struct, frozen=True, array_like=True):
@@ -51,6 +53,11 @@ class AuthorizationCode(msgspec.Struct, frozen=True, array_like=True):
     subject: Subject
     challenge: str
     issued_at: int
+
+
+def is_recent(issued_at: int, now: float, seconds: int) -> bool:
+    """Tell whether something was sealed at most so many seconds ago, by whichever replica's clock."""
+    return -SKEW <= now - issued_at <= seconds
 
 
 def digest(text: str) -> str:

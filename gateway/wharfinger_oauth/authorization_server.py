@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, get_args
 
 import msgspec
 from authlib.oauth2.rfc6749 import (
@@ -25,16 +25,18 @@ from authlib.oauth2.rfc7636 import CodeChallenge, create_s256_code_challenge
 
 from wharfinger_oauth import redirect_uri
 from wharfinger_oauth.challenge import SCOPE
-from wharfinger_oauth.client import Client
+from wharfinger_oauth.client import Client, Method
 from wharfinger_oauth.grant_record import GrantRecord
 from wharfinger_oauth.identity_assertion import Assertion, RefusedAssertion
 from wharfinger_oauth.platform import Platform, Resource
 from wharfinger_oauth.request import Response
 
 NO_STORE: Final[Mapping[str, str]] = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-METHODS: Final = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
+METHODS: Final = get_args(Method)
 """How clients may authenticate; each in its own way."""
-GRANT_TYPES: Final = ("authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer")
+JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+"""RFC 7523 §2.1: for ID-JAGs."""
+GRANT_TYPES: Final = ("authorization_code", "refresh_token", "client_credentials", JWT_BEARER)
 
 
 class InvalidTargetError(OAuth2Error):  # type: ignore[misc]

@@ -43,7 +43,6 @@ class Browser:
     """A browser, by its cookies."""
 
     id: str = field(repr=False)
-    is_new: bool
     session: Session | None = field(repr=False)
 
     def proof(self, page: str, root_key: bytes) -> str:
@@ -64,17 +63,12 @@ def browser_of(request: Request, platform: Platform, now: float) -> Browser:
     identity = secrets.token_urlsafe(16) if is_new else known
     sealed = request.cookies.get(_name(platform, "session"), "")
     session = Seal.of(platform.root_key, "session").open(sealed, Session, identity) if sealed and not is_new else None
-    return Browser(identity, is_new, session if session is not None and session.counts(now) else None)
+    return Browser(identity, session if session is not None and session.counts(now) else None)
 
 
 def logged_in(browser: Browser, subject: Subject, now: float) -> Browser:
     """Return the browser with a new session."""
-    return Browser(browser.id, browser.is_new, Session(secrets.token_urlsafe(16), subject, int(now), int(now)))
-
-
-def logged_out(browser: Browser) -> Browser:
-    """Return the browser without its session."""
-    return Browser(browser.id, browser.is_new, None)
+    return Browser(browser.id, Session(secrets.token_urlsafe(16), subject, int(now), int(now)))
 
 
 def cookies(browser: Browser, platform: Platform, now: float) -> dict[str, str]:

@@ -33,6 +33,11 @@ class Client:
         return self.method != "none"
 
     @property
+    def known_as(self) -> str:
+        """Its name as far as a record holds one; never empty."""
+        return self.name[:253] or self.digest
+
+    @property
     def digest(self) -> str:
         """A digest of the id, to stand in other values in its place."""
         return hashlib.sha256(self.id.encode()).hexdigest()[:32]

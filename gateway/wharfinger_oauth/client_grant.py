@@ -45,7 +45,7 @@ class ClientGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             name=grant_name("client", client.id, resource.id, str(lifetime), str(turn)),
             subject=subject,
             client=client.digest,
-            client_name=client.name,
+            client_name=client.known_as,
             redirect_host="",
             gateway=resource.id,
             source="ClientCredentials",

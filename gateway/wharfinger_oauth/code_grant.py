@@ -10,7 +10,7 @@ from authlib.oauth2.rfc6749 import InvalidGrantError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant
 
 from wharfinger_oauth import redirect_uri
-from wharfinger_oauth.authorization import CODE_SECONDS, AuthorizationCode, digest
+from wharfinger_oauth.authorization import CODE_SECONDS, AuthorizationCode, digest, is_recent
 from wharfinger_oauth.authorization_server import METHODS, S256, Core, Create, KnownClient, resource_of
 from wharfinger_oauth.grant_record import GrantRecord, grant_name
 from wharfinger_oauth.issue import issued
@@ -73,7 +73,7 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
         """Return the code, where it is one of this client's and has not expired."""
         known, form = self.server.known, self.request.form
         found = _seal(self.server).open(code, AuthorizationCode)
-        if found is None or found.client != client.client.digest or not 0 <= known.now - found.issued_at + 60 <= CODE_SECONDS + 60:
+        if found is None or found.client != client.client.digest or not is_recent(found.issued_at, known.now, CODE_SECONDS):
             return None
         if "resource" in form and resource_of(known.platform, form).id != found.gateway:
             raise InvalidGrantError("resource is another one than the code was given out for")
@@ -93,7 +93,7 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
             name=grant_name("code", code.id),
             subject=code.subject,
             client=client.digest,
-            client_name=client.name[:253] or client.digest,
+            client_name=client.known_as,
             redirect_host=code.redirect_host,
             gateway=code.gateway,
             source="OAuth",

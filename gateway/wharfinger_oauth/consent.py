@@ -16,7 +16,7 @@ from authlib.common.urls import add_params_to_uri
 from authlib.oauth2.rfc6749 import OAuth2Error
 
 from wharfinger_oauth import code_grant, paths, redirect_uri
-from wharfinger_oauth.authorization import REQUEST_SECONDS, AuthorizationRequest
+from wharfinger_oauth.authorization import REQUEST_SECONDS, AuthorizationRequest, is_recent
 from wharfinger_oauth.authorization_server import Core, CoreRequest, Known, resource_of
 from wharfinger_oauth.browser import Browser, cookies, is_same_site
 from wharfinger_oauth.challenge import SCOPE
@@ -120,7 +120,7 @@ class Consent:
 
     def _opened(self, sealed: str, browser: Browser, platform: Platform) -> AuthorizationRequest | None:
         found = Seal.of(platform.root_key, "areq").open(sealed, AuthorizationRequest)
-        fresh = found is not None and found.browser == browser.id and 0 <= self._clock() - found.issued_at + 60 <= REQUEST_SECONDS
+        fresh = found is not None and found.browser == browser.id and is_recent(found.issued_at, self._clock(), REQUEST_SECONDS)
         return found if fresh else None
 
 

@@ -136,11 +136,17 @@ def refresh_token(record: GrantRecord, number: int, root_key: bytes) -> str:
 
 
 def read_refresh_token(text: str) -> tuple[str, int] | None:
-    """Return name of the grant and number of what looks like a refresh token; `refresh_token` tells whether it is one."""
+    """Return name of the grant and number of what looks like a refresh token; `is_genuine` tells whether it is one."""
     parts = text.split(".")
     if len(parts) != 4 or parts[0] != "rt1" or len(text) > 256 or not text.isascii() or not parts[2].isdigit() or len(parts[2]) > 9:
         return None
     return parts[1], int(parts[2])
+
+
+def is_genuine(text: str, record: GrantRecord, root_key: bytes) -> bool:
+    """Tell whether a text is a refresh token of a grant, the present one or another."""
+    read = read_refresh_token(text)
+    return read is not None and hmac.compare_digest(refresh_token(record, read[1], root_key), text)
 
 
 def status_after(record: GrantRecord, now: float, root_key: bytes) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from wharfinger_cluster.errors import Conflict, NotFound
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import Object, Scope
 from wharfinger_crds.kinds import GRANT
-from wharfinger_crds.moment import moment_of, seconds_of
+from wharfinger_crds.moment import seconds_of
 from wharfinger_oauth.grant_record import GrantRecord, manifest, read_grant, status_after
 
 GRANTS_OF_A_USER: Final = 50
@@ -99,13 +99,6 @@ class Grants:
                 await self._cluster.delete(_RESOURCE, one["metadata"]["name"], self._namespace)
             except NotFound:
                 continue
-
-    async def used(self, name: str, now: float) -> None:
-        """Note that a grant was called with."""
-        try:
-            await self._cluster.patch(_RESOURCE, name, {"status": {"lastUsed": moment_of(now)}}, self._namespace, subresource="status")
-        except NotFound:
-            return
 
     async def _list(self, user: str) -> tuple[Object, ...]:
         return await self._cluster.list(_RESOURCE, Scope(self._namespace, fields=f"spec.user={user}"))

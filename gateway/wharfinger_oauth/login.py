@@ -13,6 +13,7 @@ import msgspec
 
 from wharfinger_cluster.errors import ClusterError
 from wharfinger_oauth import paths
+from wharfinger_oauth.authorization import REQUEST_SECONDS, is_recent
 from wharfinger_oauth.browser import Browser, cookies, logged_in
 from wharfinger_oauth.identity_provider import Failure, FailureReason, RelyingParty
 from wharfinger_oauth.logins import Logins
@@ -22,9 +23,8 @@ from wharfinger_oauth.request import Request, Response
 from wharfinger_oauth.seal import MAX_LENGTH, Seal
 from wharfinger_oauth.subject import Subject
 
-PATHS: Final = ("/oauth/consent?", "/oauth/connected")
+PATHS: Final = (f"{paths.CONSENT}?", paths.CONNECTED)
 """Where a login may lead: what follows them is judged there."""
-SECONDS: Final = 600
 _log = logging.getLogger(__name__)
 
 
@@ -32,7 +32,6 @@ class LoginState(msgspec.Struct, frozen=True, array_like=True):
     """What comes back with the identity provider's answer."""
 
     provider: str
-    issuer: str
     nonce: str
     verifier: str
     then: str
@@ -78,8 +77,7 @@ class Login:
         return await self._to(name, parties[name], browser, platform, then)
 
     async def _to(self, name: str, party: RelyingParty, browser: Browser, platform: Platform, then: str) -> Response:
-        provider = next(one for one in platform.identity_providers if one.name == name)
-        state = LoginState(name, provider.issuer, secrets.token_urlsafe(16), secrets.token_urlsafe(32), then, int(self._clock()))
+        state = LoginState(name, secrets.token_urlsafe(16), secrets.token_urlsafe(32), then, int(self._clock()))
         sealed = Seal.of(platform.root_key, "login").seal(state, browser.id)
         if len(sealed) > MAX_LENGTH:
             return Pages(platform.public_url).error(
@@ -97,7 +95,7 @@ class Login:
         now = self._clock()
         state = Seal.of(platform.root_key, "login").open(request.query.get("state", ""), LoginState, browser.id)
         party = parties.get(state.provider) if state else None
-        if state is None or party is None or not 0 <= now - state.issued_at + 60 <= SECONDS:
+        if state is None or party is None or not is_recent(state.issued_at, now, REQUEST_SECONDS):
             return Pages(platform.public_url).error(
                 400,
                 "This login has expired",

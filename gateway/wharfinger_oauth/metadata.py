@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
+from wharfinger_crds.identity_provider import Algorithm
 from wharfinger_oauth import paths
+from wharfinger_oauth.authorization_server import GRANT_TYPES, JWT_BEARER, METHODS
 from wharfinger_oauth.challenge import ENDPOINT, SCOPE
 from wharfinger_oauth.platform import Platform
 from wharfinger_oauth.request import Response
 
 ID_JAG_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
-JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 PUBLIC: Final[Mapping[str, str]] = {
     "Content-Type": "application/json",
     "Cache-Control": "public, max-age=300",
@@ -34,10 +35,10 @@ def server_metadata(platform: Platform) -> Response:
         "scopes_supported": [SCOPE, "offline_access"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", *([JWT_BEARER] if asserted else [])],
-        "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"],
-        "token_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "Ed25519"],
-        "revocation_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"],
+        "grant_types_supported": [one for one in GRANT_TYPES if asserted or one != JWT_BEARER],
+        "token_endpoint_auth_methods_supported": METHODS,
+        "token_endpoint_auth_signing_alg_values_supported": get_args(Algorithm),
+        "revocation_endpoint_auth_methods_supported": METHODS,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "client_id_metadata_document_supported": registration.metadata_documents == "On",

@@ -6,7 +6,6 @@ same comes out whichever replica is asked.
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from authlib.oauth2.rfc6749 import InvalidGrantError
 from authlib.oauth2.rfc6749.grants import RefreshTokenGrant
 
 from wharfinger_oauth.authorization_server import METHODS, Core, KnownClient, Refresh, resource_of
-from wharfinger_oauth.grant_record import GrantRecord, read_refresh_token, refresh_token
+from wharfinger_oauth.grant_record import GrantRecord, is_genuine, read_refresh_token
 from wharfinger_oauth.issue import issued
 from wharfinger_oauth.subject import Subject
 
@@ -46,12 +45,9 @@ class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
         """Return the token, where its grant still counts."""
         known, read = self.server.known, read_refresh_token(refresh_token_text)
         record = known.grant
-        if read is None or record is None or record.name != read[0] or not record.counts(known.now):
+        if read is None or record is None or not record.counts(known.now):
             return None
-        number = read[1]
-        if not hmac.compare_digest(refresh_token(record, number, known.platform.root_key), refresh_token_text):
-            return None
-        return _Presented(record, number)
+        return _Presented(record, read[1]) if is_genuine(refresh_token_text, record, known.platform.root_key) else None
 
     def _validate_token_scope(self, token: _Presented) -> None:
         """Take any scope: there is one, and it is in every grant."""

@@ -7,7 +7,6 @@ Nothing leaves before what it depends on is written; where the API server cannot
 
 from __future__ import annotations
 
-import hmac
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -19,11 +18,11 @@ import msgspec
 from wharfinger_cluster.errors import ClusterError
 from wharfinger_oauth import assertion_grant, client_grant, code_grant, refresh_grant
 from wharfinger_oauth.access_token import AccessToken
-from wharfinger_oauth.authorization_server import NO_STORE, Core, CoreRequest, Create, Decided, Known
+from wharfinger_oauth.authorization_server import JWT_BEARER, NO_STORE, Core, CoreRequest, Create, Decided, Known
 from wharfinger_oauth.challenge import SCOPE
 from wharfinger_oauth.client import Client
 from wharfinger_oauth.clients import Clients
-from wharfinger_oauth.grant_record import GrantRecord, NoGrantError, read_refresh_token, refresh_token
+from wharfinger_oauth.grant_record import GrantRecord, NoGrantError, is_genuine, read_refresh_token
 from wharfinger_oauth.grants import Grants, UsedError
 from wharfinger_oauth.identity_assertion import Assertion, Expected, RefusedAssertion, Target, read_assertion
 from wharfinger_oauth.identity_provider import RelyingParty
@@ -74,7 +73,7 @@ class TokenEndpoint:
         self, request: Request, platform: Platform, client: Client | None, issuers: Mapping[str, TrustedIssuer]
     ) -> Assertion | RefusedAssertion | Unavailable | None:
         form = request.form
-        if form.get("grant_type") != assertion_grant.JWT_BEARER or client is None or "assertion" not in form:
+        if form.get("grant_type") != JWT_BEARER or client is None or "assertion" not in form:
             return None
 
         def named_by(resource: str) -> Target | None:
@@ -119,8 +118,7 @@ class TokenEndpoint:
         self, request: Request, grant: GrantRecord, platform: Platform, parties: Mapping[str, RelyingParty]
     ) -> Subject | Outcome | None:
         """Return who the grant's person is today; None where that cannot be asked, or need not be for this token."""
-        text, read = request.form.get("refresh_token", ""), read_refresh_token(request.form.get("refresh_token", ""))
-        genuine = read is not None and hmac.compare_digest(refresh_token(grant, read[1], platform.root_key), text)
+        genuine = is_genuine(request.form.get("refresh_token", ""), grant, platform.root_key)
         if not grant.subject.login or not genuine or not grant.counts(self._clock()):
             return None
         party = parties.get(grant.subject.identity_provider)
@@ -155,7 +153,7 @@ class TokenEndpoint:
             return await self._find(access.gid, platform)
         read = read_refresh_token(text)
         record = await self._find(read[0], platform) if read else None
-        return record if read and record and refresh_token(record, read[1], platform.root_key) == text else None
+        return record if record is not None and is_genuine(text, record, platform.root_key) else None
 
     async def _presented(self, request: Request, platform: Platform) -> GrantRecord | None:
         read = read_refresh_token(request.form.get("refresh_token", ""))
