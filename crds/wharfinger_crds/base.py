@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
 
@@ -66,6 +66,11 @@ FreeForm = Annotated[Mapping[str, Any], Field(json_schema_extra=FREE_FORM)]
 
 _NOT_ASKED_FOR: Final[set[str]] = set()
 """Which fields were given and which have their defaults: nobody asks."""
+
+
+def misfits(error: ValidationError) -> str:
+    """Return the paths of the fields that do not fit, sorted; never their values."""
+    return ", ".join(sorted({".".join(str(part) for part in e["loc"]) for e in error.errors(include_input=False, include_url=False)}))
 
 
 class Model(BaseModel):

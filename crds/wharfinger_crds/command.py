@@ -16,6 +16,7 @@ import yaml
 from pydantic import ValidationError
 
 from wharfinger_crds import names
+from wharfinger_crds.base import misfits
 from wharfinger_crds.token import ALPHABET, BODY_LENGTH, Token, TokenSubject, token_hash, token_text
 
 _DAYS: Final = re.compile(r"([1-9][0-9]{0,4})d")
@@ -77,8 +78,7 @@ def _new_token(asked: argparse.Namespace) -> int:
     try:
         Token.parse(manifest)
     except ValidationError as error:
-        fields = sorted({".".join(str(part) for part in e["loc"]) for e in error.errors(include_input=False, include_url=False)})
-        return _wrong(f"not as an McpToken has them: {', '.join(fields)}")
+        return _wrong(f"not as an McpToken has them: {misfits(error)}")
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", asked.name) or len(asked.name) > names.NAME_MAXIMUM:
         return _wrong(f"{asked.name!r} is no name of an object: lower-case letters, digits and '-', at most {names.NAME_MAXIMUM}")
     if asked.token_file is not None and not _write(asked.token_file, text):

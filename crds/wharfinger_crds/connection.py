@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
-from wharfinger_crds.base import Model
+from wharfinger_crds.base import Model, misfits
 from wharfinger_crds.egress_rules import EgressRules
 
 CONNECTION_VERSION: Final = 1
@@ -64,8 +64,7 @@ def read_connection(text: str | bytes) -> Connection:
     try:
         connection = Connection.model_validate_json(text)
     except ValidationError as error:
-        fields = ", ".join(sorted({".".join(str(part) for part in e["loc"]) for e in error.errors(include_input=False, include_url=False)}))
-        raise MalformedConnectionError(f"malformed connection: {fields}") from None
+        raise MalformedConnectionError(f"malformed connection: {misfits(error)}") from None
     if connection.version > CONNECTION_VERSION:
         raise MalformedConnectionError(
             f"the connection has version {connection.version}, this program knows {CONNECTION_VERSION}: upgrade the gateway"

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wharfinger_crds import names
 from wharfinger_crds.token import is_token, token_hash
 from wharfinger_gateway.identity import Identity
 from wharfinger_gateway.known_bearers import KnownBearers
@@ -80,9 +79,7 @@ def _by_access_token(token: AccessToken, grant: GrantRecord | None, snapshot: Sn
         return Refusal(Reason.TOKEN_UNVERIFIED)
     if not grant.counts(now):
         return Refusal(Reason.TOKEN_REVOKED)
-    prefix = f"{snapshot.public_url}{names.ENDPOINT_PREFIX}/"
-    gateway = token.aud.removeprefix(prefix)
-    if gateway == token.aud or gateway != grant.gateway or token.sub != grant.subject.user:
+    if token.aud != snapshot.url_of(grant.gateway) or token.sub != grant.subject.user:
         return Refusal(Reason.TOKEN_MALFORMED)
     subject = grant.subject
     teams = snapshot.teams_of(subject.user, subject.identity_provider, subject.groups)
@@ -91,7 +88,7 @@ def _by_access_token(token: AccessToken, grant: GrantRecord | None, snapshot: Sn
         subject.user,
         teams,
         f"McpGrant {grant.name}",
-        frozenset({gateway}),
+        frozenset({grant.gateway}),
         "OAuth",
         subject.identity_provider,
         client=grant.client_name,

@@ -86,7 +86,7 @@ class Pipeline:
         if isinstance(outcome, Reply):
             return outcome
         self._telemetry.refused_whole(outcome, incoming.path)
-        return refused_whole(outcome, self._challenge(incoming))
+        return refused_whole(outcome, self._challenge(incoming) if outcome.status == 401 else "")
 
     def _challenge(self, incoming: Incoming) -> str:
         """Return where to log in, for the answer to who did not; the same for every gateway, so that it tells nothing of any."""

@@ -17,7 +17,7 @@ import msgspec
 from pydantic import ValidationError
 
 from wharfinger_crds import names
-from wharfinger_crds.base import Object
+from wharfinger_crds.base import Object, misfits
 from wharfinger_crds.connection import Connection, MalformedConnectionError, read_connection
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.gateway import Gateway
@@ -123,10 +123,7 @@ def _object(model: type[Object], manifest: Manifest) -> Object | Refused:
     try:
         return model.parse({"metadata": metadata, "spec": manifest.get("spec")})
     except ValidationError as error:
-        fields = sorted({".".join(str(part) for part in e["loc"]) for e in error.errors(include_input=False, include_url=False)})
-        return _refused(
-            manifest, f"does not fit its schema at {', '.join(fields)}; is the CustomResourceDefinition older than the gateway?"
-        )
+        return _refused(manifest, f"does not fit its schema at {misfits(error)}; is the CustomResourceDefinition older than the gateway?")
 
 
 def _namespace(manifest: Manifest) -> Namespace:

@@ -16,6 +16,7 @@ import msgspec
 from pydantic import ValidationError
 
 from wharfinger_crds import names
+from wharfinger_crds.base import misfits
 from wharfinger_crds.derived_key import derived_key
 from wharfinger_crds.grant import Grant, GrantClient, GrantSpec, GrantSubject
 from wharfinger_crds.moment import moment_of, seconds_of
@@ -92,8 +93,7 @@ def read_grant(found: Mapping[str, Any], root_key: bytes) -> GrantRecord:
     try:
         grant = Grant.parse({part: found[part] for part in ("metadata", "spec", "status") if part in found})
     except ValidationError as error:
-        fields = sorted({".".join(str(part) for part in e["loc"]) for e in error.errors(include_input=False, include_url=False)})
-        raise NoGrantError(f"does not fit its schema at {', '.join(fields)}") from None
+        raise NoGrantError(f"does not fit its schema at {misfits(error)}") from None
     return record_of(grant, root_key)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from datetime import datetime
 from typing import Any, Final
 
 from wharfinger_cluster.client import Cluster
@@ -13,6 +12,7 @@ from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import SECRET, Object, Scope
 from wharfinger_crds import names
 from wharfinger_crds.kinds import GRANT
+from wharfinger_crds.moment import seconds_of
 
 KEPT: Final = 3_600.0
 """Seconds that a grant stays after its end, so that what it was made from cannot be used again."""
@@ -67,6 +67,6 @@ async def _delete(cluster: Cluster, found: Object) -> int:
 def _seconds(text: Any) -> float:
     """Return a time in seconds since the epoch; one that cannot be read has not come."""
     try:
-        return datetime.fromisoformat(text).timestamp()
+        return seconds_of(text)
     except (TypeError, ValueError):
         return float("inf")

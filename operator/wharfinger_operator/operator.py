@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 from typing import Final, TypeVar
 
@@ -43,7 +43,7 @@ from wharfinger_operator.probe import Prober
 from wharfinger_operator.reconcile import Reconciler
 from wharfinger_operator.root_key import ensure_root_key
 from wharfinger_operator.shell import Shell
-from wharfinger_operator.signing_keys import LOOK, keep_signing_keys
+from wharfinger_operator.signing_keys import keep_signing_keys
 from wharfinger_operator.telemetry import Telemetry
 from wharfinger_operator.triggers import Key
 
@@ -51,9 +51,8 @@ RECONCILED: Final = (REGISTRY_ENTRY, ENVIRONMENT, INSTALLATION, GATEWAY, TOKEN)
 GATHER: Final = 0.5
 """Seconds in which changes of installations are gathered before what only counts or lists them is looked at again."""
 RETRY_BASE, RETRY_CAP = 0.5, 10.0
-SWEEP: Final = Key("Sweep", "", "")
-SIGNING_KEYS: Final = Key("SigningKeys", "", "")
-GRANTS: Final = Key("Grants", "", "")
+CHORES: Final = 600.0
+"""Seconds between two turns of what is done beside reconciling."""
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -84,6 +83,11 @@ class Operator:
         self._reconciler = Reconciler(
             cluster, self._observer, self._discoverer, self._bridges, self._images, self._prober, self._recorder, self.queue.add
         )
+        self._chores: Mapping[Key, Callable[[], Awaitable[None]]] = {
+            Key("Sweep", "", ""): self._reconciler.sweep_definitions,
+            Key("SigningKeys", "", ""): self._keep_signing_keys,
+            Key("Grants", "", ""): self._sweep_grants,
+        }
 
     async def run(self) -> None:
         """Work until stopped: copies first, since nothing may be decided on half of the truth.
@@ -101,7 +105,7 @@ class Operator:
             await _patiently(self._own.load)
             background += [asyncio.create_task(each) for each in (self._own.keep(), self._shell.run(), self._recorder.run())]
             self._telemetry.watch(self.queue, lambda: (*self._copies.informers, *self._kinds.informers, *self._seen.followed))
-            self._add(frozenset({SWEEP, SIGNING_KEYS, GRANTS}))
+            self._add(frozenset(self._chores))
             work = asyncio.create_task(self.queue.run(self._work, self._configuration.workers))
             _log.info("working")
             await self._stop.wait()
@@ -123,20 +127,21 @@ class Operator:
         self._stop.set()
 
     async def _work(self, key: Key) -> float | None:
-        settings = self._observer.settings
-        system, oauth, now = settings.namespaces.system, settings.oauth, time.time()
-        if key == SWEEP:
-            await self._reconciler.sweep_definitions()
-            return LOOK
-        if key == SIGNING_KEYS:
-            await keep_signing_keys(self._cluster, system, now, seconds(oauth.access_lifetime))
-            return LOOK
-        if key == GRANTS:
-            await sweep_grants(self._cluster, system, now, seconds(oauth.refresh_idle))
-            await sweep_logins(self._cluster, system, now, seconds(oauth.refresh_lifetime))
-            return LOOK
+        chore = self._chores.get(key)
+        if chore is not None:
+            await chore()
+            return CHORES
         with self._telemetry.reconciliation(key.kind):
             return await self._reconciler.reconcile(key)
+
+    async def _keep_signing_keys(self) -> None:
+        settings = self._observer.settings
+        await keep_signing_keys(self._cluster, settings.namespaces.system, time.time(), seconds(settings.oauth.access_lifetime))
+
+    async def _sweep_grants(self) -> None:
+        settings, now = self._observer.settings, time.time()
+        await sweep_grants(self._cluster, settings.namespaces.system, now, seconds(settings.oauth.refresh_idle))
+        await sweep_logins(self._cluster, settings.namespaces.system, now, seconds(settings.oauth.refresh_lifetime))
 
     def _look_again(self, namespace: str, name: str) -> None:
         self.queue.add(triggers.key(INSTALLATION, namespace, name))

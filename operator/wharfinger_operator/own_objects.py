@@ -21,7 +21,7 @@ from wharfinger_cluster.errors import NotFound
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import Scope
 from wharfinger_cluster.workqueue import WorkQueue
-from wharfinger_crds.base import Object
+from wharfinger_crds.base import Object, misfits
 from wharfinger_crds.installation import Installation
 from wharfinger_crds.kinds import INSTALLATION, Kind
 from wharfinger_operator.installation_index import InstallationIndex
@@ -155,8 +155,7 @@ class OwnObjects:
             found = kind.model.parse(manifest)
         except ValidationError as error:
             if (kind.kind, key) not in self._unreadable:
-                paths = ", ".join(".".join(str(part) for part in e["loc"]) for e in error.errors(include_input=False, include_url=False))
-                _log.error("%s %s/%s cannot be read and is left out: %s", kind.kind, *key, paths)
+                _log.error("%s %s/%s cannot be read and is left out: %s", kind.kind, *key, misfits(error))
             self._unreadable.add((kind.kind, key))
             return None
         self._unreadable.discard((kind.kind, key))

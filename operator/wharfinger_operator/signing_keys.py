@@ -6,7 +6,6 @@ import base64
 import binascii
 import logging
 import secrets
-from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 
@@ -24,8 +23,6 @@ from wharfinger_crds.signing_keys import (
     write_signing_keys,
 )
 
-LOOK: Final = 600.0
-"""Seconds until the keys are looked at again."""
 _log = logging.getLogger(__name__)
 
 
