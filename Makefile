@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+RERUNS := 0
 IMAGES := $(addprefix localhost/,wharfinger:dev wharfinger-server-base:dev wharfinger-example-greeter:dev musl-server:test distroless-server:test)
 export PYTHONPATH := tests:tests/local:tests/support
 .DEFAULT_GOAL := help
@@ -29,10 +30,10 @@ test: check ## everything: pure, API, node and wire tests; builds what is missin
 	@$(MAKE) --no-print-directory -k -j2 test-api test-node
 
 test-api: setup ## all tests but those of the node, side by side, each worker with a control plane of its own
-	@$(VENV)/bin/pytest -q -ra -n auto --dist loadfile --no-loadscope-reorder --ignore=tests/platform
+	@$(VENV)/bin/pytest -q -raR --reruns $(RERUNS) -n auto --dist loadfile --no-loadscope-reorder --ignore=tests/platform
 
 test-node: setup ## the tests that run pods: the platform, installed by its chart
-	@$(VENV)/bin/pytest -q -ra tests/platform
+	@$(VENV)/bin/pytest -q -raR --reruns $(RERUNS) tests/platform
 
 test-all: test ## the same, and the official NetworkPolicy cases against the cluster's policy engine (10 min more)
 	@$(PYTHON) -m network_policy_cases

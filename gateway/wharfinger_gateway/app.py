@@ -85,11 +85,11 @@ async def serving(
     pipeline = Pipeline(current, upstreams, telemetry, Place(settings.listen.loopback, settings.replica_address))
     sweeping = [asyncio.create_task(one.sweep()) for one in (upstreams, pipeline)]
     probe = probe_server(lambda: current.snapshot is not None and not stop.is_set(), telemetry.registry)
-    probes = await _listen("probes", probe, settings.probe_listen)
     server = McpServer(pipeline.serve, telemetry.client_ended, aside)
     telemetry.watch_clients(lambda: server.count, lambda: server.unread)
     telemetry.watch_sessions(lambda: len(upstreams))
     clients = await _listen("clients", server, settings.listen)
+    probes = await _listen("probes", probe, settings.probe_listen)  # last: who asks whether it is ready may connect at once
     try:
         yield telemetry, upstreams
     finally:

@@ -1,6 +1,7 @@
 """What entries name in the catalog namespace, on a real API server: there, missing, changed, gone."""
 
 import base64
+import contextlib
 import json
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from operator_platform import Platform, until
 from operator_process import OperatorProcess
+from wharfinger_cluster.errors import Conflict, NotFound
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import CONFIG_MAP, SECRET, Object, Resource
 from wharfinger_crds import names
@@ -185,8 +187,16 @@ async def test_a_pull_secret_that_somebody_made_with_another_type_or_immutable_i
     found = await secret_of(platform, suffix)
     assert found
     meta = {key: found["metadata"][key] for key in ("name", "namespace", "labels")}
-    await platform.cluster.delete(SECRET, meta["name"], meta["namespace"])
-    await platform.cluster.apply(SECRET, {"metadata": meta, "type": "Opaque", "immutable": True, "data": {}}, force=True)
+
+    async def is_planted() -> bool:
+        """The operator may be quicker than we are to make the deleted one anew."""
+        with contextlib.suppress(NotFound, Conflict):
+            await platform.cluster.delete(SECRET, meta["name"], meta["namespace"])
+            await platform.cluster.create(SECRET, {"metadata": meta, "type": "Opaque", "immutable": True, "data": {}})
+            return True
+        return False
+
+    await until(is_planted)
 
     async def is_right() -> bool:
         now = await secret_of(platform, suffix)
