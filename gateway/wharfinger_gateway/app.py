@@ -27,10 +27,11 @@ from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.trace import Passing, Tracer
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_gateway.watch import Watch
-from wharfinger_gateway.web import McpServer, probe_server
+from wharfinger_gateway.web import mcp_server, probe_server
 from wharfinger_mcp.http_client import HttpClient
 
 _log = logging.getLogger(__name__)
+_LISTENING = "listening for %s on %s port %s"
 
 
 async def run(settings: Settings, login: Login) -> None:
@@ -85,17 +86,19 @@ async def serving(
     pipeline = Pipeline(current, upstreams, telemetry, Place(settings.listen.loopback, settings.replica_address))
     sweeping = [asyncio.create_task(one.sweep()) for one in (upstreams, pipeline)]
     probe = probe_server(lambda: current.snapshot is not None and not stop.is_set(), telemetry.registry)
-    server = McpServer(pipeline.serve, telemetry.client_ended, aside)
-    telemetry.watch_clients(lambda: server.count, lambda: server.unread)
+    server = mcp_server(pipeline.serve, telemetry.client_ended, aside)
+    telemetry.watch_clients(lambda: len(server.connections), lambda: server.connections.unread)
     telemetry.watch_sessions(lambda: len(upstreams))
-    clients = await _listen("clients", server, settings.listen)
-    probes = await _listen("probes", probe, settings.probe_listen)  # last: who asks whether it is ready may connect at once
+    for host, port in await server.listen(settings.listen.host, settings.listen.port):
+        _log.info(_LISTENING, "clients", host, port)
+    probes = await _listen_for_probes(probe, settings.probe_listen)  # last: who asks whether it is ready may connect at once
     try:
         yield telemetry, upstreams
     finally:
-        server.end_within(settings.drain_seconds)
+        end = asyncio.get_running_loop().time() + settings.drain_seconds
+        server.is_ending = True
         await pipeline.drain(settings.drain_seconds)
-        await clients.cleanup()
+        await server.close(end - asyncio.get_running_loop().time())
         for task in sweeping:
             task.cancel()
         await upstreams.close()
@@ -115,10 +118,10 @@ def _tracer(settings: Settings) -> Tracer:
     return Exporting()
 
 
-async def _listen(whom: str, server: web.Server, address: Address) -> web.ServerRunner:
+async def _listen_for_probes(server: web.Server, address: Address) -> web.ServerRunner:
     runner = web.ServerRunner(server, shutdown_timeout=0.0)
     await runner.setup()
     await web.TCPSite(runner, address.host, address.port).start()
     for host, port, *_ in runner.addresses:
-        _log.info("listening for %s on %s port %s", whom, host, port)
+        _log.info(_LISTENING, "probes", host, port)
     return runner

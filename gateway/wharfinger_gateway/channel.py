@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from aiohttp import web
-
+from wharfinger_gateway.http_exchange import Exchange
 from wharfinger_gateway.incoming import Reply
 from wharfinger_mcp import media_type
+from wharfinger_mcp.loop_time import loop_time
 from wharfinger_mcp.sse import event_bytes
 
 PATIENCE_SECONDS: Final = 10.0
@@ -21,38 +21,28 @@ PATIENCE_SECONDS: Final = 10.0
 BEAT_SECONDS: Final = 15.0
 WRITE_SECONDS: Final = 30.0
 
-# Instead of aiohttp's own, which tells versions.
-SERVER: Final = {"Server": "wharfinger"}
-_STREAM_HEADERS: Final = {
-    **SERVER,
+_STREAM: Final = {
     "Content-Type": media_type.EVENT_STREAM,
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",
 }
 _COMMENT: Final = b":\n\n"
 
-Leaving = dict[object, dict[object, Callable[[], None]]]
-"""By connection, what its client's leaving means."""
-
 
 class HttpChannel:
     """The channel of one request. Belongs to one event loop; `close` it whatever happens."""
 
-    __slots__ = ("_beat", "_beating", "_leaving", "_lock", "_request", "_stream")
+    __slots__ = ("_beating", "_exchange")
 
-    def __init__(self, request: web.BaseRequest, leaving: Leaving) -> None:
-        self._request = request
-        self._leaving = leaving
-        self._lock = asyncio.Lock()
-        self._stream: web.StreamResponse | None = None
-        self._beat: asyncio.TimerHandle | None = None
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
         self._beating: asyncio.Task[bool] | None = None
 
     async def open(self) -> None:
         """See Channel."""
         await self.write(_COMMENT)
-        if self._beat is None:
-            self._keep_beating()
+        if not self._exchange.beat_at:
+            self._beat_in(BEAT_SECONDS)
 
     async def say(self, message: bytes) -> bool:
         """See Channel."""
@@ -64,62 +54,66 @@ class HttpChannel:
 
     def linger(self) -> None:
         """See Channel."""
-        if self._beat is None:
-            self._beat = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._on_beat)
+        if not self._exchange.beat_at:
+            self._beat_in(PATIENCE_SECONDS)
 
     def on_leave(self, leave: Callable[[], None]) -> Callable[[], None]:
         """See Channel."""
-        if self._request.transport is None:
+        exchange = self._exchange
+        if exchange.is_left:
             leave()
             return lambda: None
         key = object()
-        self._leaving.setdefault(self._request.protocol, {})[key] = leave
+        if exchange.leaving is None:
+            exchange.leaving = {}
+        exchange.leaving[key] = leave
 
         def stay() -> None:
-            self._leaving.get(self._request.protocol, {}).pop(key, None)
+            if exchange.leaving is not None:
+                exchange.leaving.pop(key, None)
 
         return stay
 
-    async def end(self, reply: Reply) -> web.StreamResponse:
-        """Return the response that ends the request."""
+    async def end(self, reply: Reply) -> None:
+        """Answer with the reply. Raises ConnectionError where the client is gone."""
+        exchange = self._exchange
         self.close()
         if self._beating is not None:
             await self._beating
-        if self._stream is None:
-            return web.Response(status=reply.status, body=reply.body, headers={**reply.headers, **SERVER})
+        if not exchange.has_begun:
+            exchange.answer(reply.status, reply.headers, reply.body)
+            return
         if reply.body:
             await self.say(reply.body)
-        return self._stream
+        exchange.end()
 
     def close(self) -> None:
         """Let nothing more happen by itself."""
-        self._leaving.pop(self._request.protocol, None)
-        if self._beat is not None:
-            self._beat.cancel()
-
-    def _keep_beating(self) -> None:
-        self._beat = asyncio.get_running_loop().call_later(BEAT_SECONDS, self._on_beat)
-
-    def _on_beat(self) -> None:
-        self._beating = asyncio.create_task(self.write(_COMMENT))
-        self._keep_beating()
+        self._exchange.leaving = None
+        self._exchange.beat_at = 0.0
 
     async def write(self, events: bytes) -> bool:
         """See Channel."""
-        if self._stream is None and not media_type.accepts(self._request.headers, media_type.EVENT_STREAM):
-            return False
+        exchange = self._exchange
         try:
-            async with asyncio.timeout(WRITE_SECONDS), self._lock:
-                if self._stream is None:
-                    stream = web.StreamResponse(headers=_STREAM_HEADERS)
-                    await stream.prepare(self._request)
-                    self._stream = stream
-                await self._stream.write(events)
+            if not exchange.has_begun:
+                if not media_type.accepts(exchange.head.fields, media_type.EVENT_STREAM):
+                    return False
+                exchange.begin(_STREAM)
+            async with asyncio.timeout(WRITE_SECONDS):
+                await exchange.write(events)
         except TimeoutError:
-            if self._request.transport is not None:
-                self._request.transport.abort()
+            exchange.abort()
         except ConnectionError:
             return False
         else:
             return True
         return False
+
+    def _beat_in(self, seconds: float) -> None:
+        self._exchange.beat_at = loop_time() + seconds
+        self._exchange.on_beat = self._on_beat
+
+    def _on_beat(self) -> None:
+        self._beating = asyncio.create_task(self.write(_COMMENT))
+        self._beat_in(BEAT_SECONDS)

@@ -1,9 +1,9 @@
 """What a connection of a client may cost: a head that comes slowly, an answer that nobody reads, connections without number.
 
-aiohttp holds an answer in memory until its client has read it, however long that takes, and takes any number of connections. Here a
-connection ends when its first request's head is not there in time, when its client reads too slowly, or when all unread answers
-together are too much: the one with the most unread goes first. Where there are too many connections, those idle longest make room. The head of a
-later request is bounded by the keep-alive time.
+An answer is held in memory until its client has read it. A connection ends when its first request's head is not there in time, when its
+client reads too slowly, or when all unread answers together are too much: the one with the most unread goes first. Where there are too
+many connections, those idle longest make room. The head of a later request is bounded by the keep-alive time. All of that costs a request
+nothing: it happens once a connection, while a client does not read, or every other second for all.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
-
-from aiohttp import web
+from typing import Final, Protocol
 
 _ROOM: Final = 20
 """One connection in so many is closed at once to make room, so that making room is rare."""
@@ -32,6 +30,8 @@ class ConnectionBounds:
     connections: int = 16_384
     head_seconds: float = 20.0
     """For the first request's head."""
+    keepalive_seconds: float = 75.0
+    """Between two requests. More than the 60 s after which common load balancers let go of an idle connection, so that it is they who close it."""
     stalled_seconds: float = 15.0
     """In so long, a client that is behind must have read this much:"""
     stalled_bytes: int = 64 * 1024
@@ -49,27 +49,46 @@ class Ended(StrEnum):
     TOO_MANY = "too_many"
 
 
-class BoundedServer(web.Server):
-    """aiohttp's low-level server within bounds."""
+class Bounded(Protocol):
+    """One connection, as far as it is bounded."""
 
-    def __init__(
-        self, handler: Any, bounds: ConnectionBounds | None = None, ended: Callable[[Ended], None] = lambda _: None, **options: Any
-    ) -> None:
-        super().__init__(handler, **options)
-        self.ended = ended
-        self.bounds = bounds or ConnectionBounds()
-        self._most = min(self.bounds.connections, max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
-        self._open: dict[BoundedConnection, None] = {}
-        self._unread: dict[BoundedConnection, int] = {}
-        self._unread_bytes = 0
-
-    def __call__(self) -> web.RequestHandler:
-        """Return what serves one connection."""
-        return BoundedConnection(self, loop=self._loop, **self._kwargs)
+    idle_since: float
+    """Since when it waits for a request, in loop time."""
+    task: asyncio.Task[None] | None
+    """What answers its requests."""
 
     @property
-    def count(self) -> int:
-        """How many connections there are."""
+    def is_idle(self) -> bool:
+        """Whether it waits for a request."""
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it has had no request yet."""
+
+    def abort(self) -> None:
+        """Close at once, without the answer's rest."""
+
+    def close(self) -> None:
+        """Close when what was written has been read."""
+
+    def look(self, now: float) -> None:
+        """Let happen what is due in the request under way."""
+
+
+class Connections:
+    """The connections of one server, within bounds."""
+
+    def __init__(self, bounds: ConnectionBounds, ended: Callable[[Ended], None]) -> None:
+        self.bounds = bounds
+        self._ended = ended
+        self._most = min(bounds.connections, max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
+        self._open: dict[Bounded, None] = {}
+        self._unread: dict[Bounded, int] = {}
+        self._unread_bytes = 0
+        self._sweep_seconds = max(0.05, min(1.0, bounds.head_seconds / 4, bounds.keepalive_seconds / 4))
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
         return len(self._open)
 
     @property
@@ -77,17 +96,24 @@ class BoundedServer(web.Server):
         """Bytes of answers that wait for their clients."""
         return self._unread_bytes
 
-    def opened(self, connection: BoundedConnection) -> None:
+    @property
+    def all(self) -> tuple[Bounded, ...]:
+        """Every one."""
+        return tuple(self._open)
+
+    def opened(self, connection: Bounded) -> None:
         """Take a connection in, making room for it, or close it where all others are busy."""
         self._open[connection] = None
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(self._sweep_seconds, self._sweep)
         if len(self._open) <= self._most:
             return
         idle = [one for one in self._open if one is not connection and one.is_idle]
         for one in heapq.nsmallest(max(1, self._most // _ROOM), idle, key=lambda one: one.idle_since) or [connection]:
             self.closed(one)
-            one.abort(Ended.TOO_MANY if one is connection else Ended.MADE_ROOM)
+            self.end(one, Ended.TOO_MANY if one is connection else Ended.MADE_ROOM)
 
-    def behind(self, connection: BoundedConnection, size: int) -> None:
+    def behind(self, connection: Bounded, size: int) -> None:
         """Take note of what a client has not read yet."""
         self.caught_up(connection)
         self._unread[connection] = size
@@ -95,91 +121,61 @@ class BoundedServer(web.Server):
         while self._unread_bytes > self.bounds.unread_bytes:
             most = max(self._unread, key=self._unread.__getitem__)
             self.caught_up(most)
-            most.abort(Ended.UNREAD_TOGETHER)
+            self.end(most, Ended.UNREAD_TOGETHER)
 
-    def caught_up(self, connection: BoundedConnection) -> None:
+    def caught_up(self, connection: Bounded) -> None:
         """Take note that a client has nothing left to read."""
         self._unread_bytes -= self._unread.pop(connection, 0)
 
-    def closed(self, connection: BoundedConnection) -> None:
+    def closed(self, connection: Bounded) -> None:
         """Forget a connection."""
         self.caught_up(connection)
         self._open.pop(connection, None)
 
+    def end(self, connection: Bounded, why: Ended) -> None:
+        """End a connection at once."""
+        connection.abort()
+        self._ended(why)
 
-class BoundedConnection(web.RequestHandler):
-    """One connection. It costs a request nothing: what happens here happens once a connection, or while a client does not read."""
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        late, unused = loop.time() - self.bounds.head_seconds, loop.time() - self.bounds.keepalive_seconds
+        for one in tuple(self._open):
+            if one.is_fresh and one.idle_since < late:
+                self.end(one, Ended.HEAD_LATE)
+            elif one.is_idle and one.idle_since < unused:
+                one.close()
+            else:
+                one.look(loop.time())
+        self._sweeper = loop.call_later(self._sweep_seconds, self._sweep) if self._open else None
 
-    __slots__ = ("_bounded", "_timer", "_unread")
 
-    def __init__(self, server: BoundedServer, **options: Any) -> None:
-        super().__init__(server, **options)
-        self._bounded = server
+class Reading:
+    """Watches a client that does not read as fast as it is written to."""
+
+    __slots__ = ("_connection", "_connections", "_timer", "_transport", "_unread")
+
+    def __init__(self, connection: Bounded, connections: Connections, transport: asyncio.Transport) -> None:
+        self._connection, self._connections, self._transport = connection, connections, transport
         self._timer: asyncio.TimerHandle | None = None
-        self._unread = 0
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it waits for a request."""
-        return self._waiter is not None and not self._waiter.done()
-
-    @property
-    def idle_since(self) -> float:
-        """When it began to wait, on a clock of its own."""
-        return self._next_keepalive_close_time
-
-    def abort(self, why: Ended) -> None:
-        """Close at once, without the answer's rest."""
-        if self.transport is not None:
-            self.transport.abort()
-            self._bounded.ended(why)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for the first request."""
-        super().connection_made(transport)
-        self._timer = self._loop.call_later(self._bounded.bounds.head_seconds, self._head_is_due)
-        self._bounded.opened(self)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Let nothing more happen."""
-        self._stop()
-        self._bounded.closed(self)
-        super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """Watch a client that does not read as fast as it is written to."""
-        super().pause_writing()
         self._watch()
 
-    def resume_writing(self) -> None:
-        """Stop watching."""
-        super().resume_writing()
-        self._stop()
-        self._bounded.caught_up(self)
-
-    def _head_is_due(self) -> None:
-        if self._request_count == 0:
-            self.abort(Ended.HEAD_LATE)
-
-    def _watch(self) -> None:
-        self._stop()
-        if self.transport is not None:
-            self._unread = _unread(self.transport)
-            self._timer = self._loop.call_later(self._bounded.bounds.stalled_seconds, self._look)
-            self._bounded.behind(self, self.transport.get_write_buffer_size())
-
-    def _look(self) -> None:
-        if self.transport is None:
-            return
-        if self._unread - _unread(self.transport) < self._bounded.bounds.stalled_bytes:
-            self.abort(Ended.UNREAD)
-        else:
-            self._watch()
-
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Stop watching: it has caught up, or is gone."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+        self._connections.caught_up(self._connection)
+
+    def _watch(self) -> None:
+        self._unread = _unread(self._transport)
+        self._timer = asyncio.get_running_loop().call_later(self._connections.bounds.stalled_seconds, self._look)
+        self._connections.behind(self._connection, self._transport.get_write_buffer_size())
+
+    def _look(self) -> None:
+        if self._unread - _unread(self._transport) < self._connections.bounds.stalled_bytes:
+            self._connections.end(self._connection, Ended.UNREAD)
+        else:
+            self._watch()
 
 
 def _unread(transport: asyncio.Transport) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from wharfinger_gateway import modern
+from wharfinger_gateway.http_answer import JSON as JSON_HEADERS
 from wharfinger_gateway.incoming import NO_HEADERS, Reply
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.snapshot import Gateway
@@ -16,7 +17,6 @@ from wharfinger_mcp import jsonrpc, media_type
 from wharfinger_mcp.jsonrpc import Id, Response
 from wharfinger_mcp.revision import ERROR_STATUS
 
-JSON_HEADERS: Final[Mapping[str, str]] = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 NOTHING: Final = Reply(202)
 """To messages that want no answer."""
 SERVER_ERROR: Final = -32000
@@ -80,7 +80,10 @@ def _retry(refusal: Refusal) -> Mapping[str, str]:
 
 def answered(answer: Answer, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
     """Return the reply to one request."""
-    return Reply(answer.status, answer.body, {**JSON_HEADERS, **answer.headers, **headers}) if answer.body else UNANSWERED
+    if not answer.body:
+        return UNANSWERED
+    more = answer.headers or headers
+    return Reply(answer.status, answer.body, {**JSON_HEADERS, **answer.headers, **headers} if more else JSON_HEADERS)
 
 
 def batch_answered(answers: Sequence[Answer]) -> Reply:

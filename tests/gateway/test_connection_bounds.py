@@ -10,13 +10,14 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from eventually import eventually
 from gateway_process import gateway_process
 from gateway_upstream import UpstreamServer
 from gateway_world import ALICE, BOB, dump, gateway, installation, pinned
-from wharfinger_gateway.connection_bounds import BoundedConnection, BoundedServer, ConnectionBounds, Ended, raise_file_limit
+from wharfinger_gateway.connection_bounds import ConnectionBounds, Connections, Ended, raise_file_limit
+from wharfinger_gateway.http_exchange import Exchange
+from wharfinger_gateway.http_server import HttpServer
 
 OFFLINE = str(Path(__file__).parents[1] / "support/gateway_offline.py")
 LARGE = 32 * 1024 * 1024
@@ -26,8 +27,8 @@ LARGE = 32 * 1024 * 1024
 class Bounded:
     """A server in this process, and raw clients of it."""
 
-    def __init__(self, server: BoundedServer, port: int, ended: list[Ended]) -> None:
-        self.server = server
+    def __init__(self, server: HttpServer, port: int, ended: list[Ended]) -> None:
+        self.server = server.connections
         self.said = ended
         self.port = port
         self.sockets: list[socket.socket] = []
@@ -59,26 +60,24 @@ class Bounded:
     @property
     def open(self) -> int:
         """How many connections there are."""
-        return len(self.server.connections)
+        return len(self.server)
 
 
 @contextlib.asynccontextmanager
 async def bounded(**bounds: Any) -> AsyncIterator[Bounded]:
-    async def handle(request: web.BaseRequest) -> web.Response:
-        return web.Response(body=b"x" * int(request.path.removeprefix("/") or 2))
+    async def handle(exchange: Exchange) -> None:
+        exchange.answer(200, {}, b"x" * int(exchange.head.path.removeprefix("/") or 2))
 
     ended: list[Ended] = []
-    server = BoundedServer(handle, ConnectionBounds(**bounds), ended.append, access_log=None)
-    runner = web.ServerRunner(server, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    one = Bounded(server, runner.addresses[0][1], ended)
+    server = HttpServer(handle, ConnectionBounds(**bounds), ended.append)
+    ((_, port),) = await server.listen("127.0.0.1", 0)
+    one = Bounded(server, port, ended)
     try:
         yield one
     finally:
         for raw in one.sockets:
             raw.close()
-        await runner.cleanup()
+        await server.close(0.1)
 
 
 def get(size: int) -> bytes:
@@ -123,7 +122,7 @@ async def test_an_answer_that_nobody_reads_ends_the_connection_and_holds_nothing
         await eventually(lambda: server.server.unread > 0)
         assert await server.get() == b"xx"
         await eventually(lambda: server.open == 0)
-        assert (server.server.unread, len(server.server._unread), server.server.count) == (0, 0, 0)
+        assert (server.server.unread, len(server.server._unread), server.open) == (0, 0, 0)
         assert server.said == [Ended.UNREAD]
         assert await server.ended(raw)
 
@@ -192,20 +191,11 @@ def test_half_of_the_files_that_may_be_open_are_for_clients() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
 
-        async def most() -> int:
-            return BoundedServer(None)._most
-
-        assert asyncio.run(most()) == 256
+        assert Connections(ConnectionBounds(), lambda _: None)._most == 256
         raise_file_limit()
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-async def test_what_it_relies_on_of_aiohttp_is_there() -> None:
-    connection = BoundedServer(None)()
-    assert isinstance(connection, BoundedConnection)
-    assert (connection.is_idle, connection.idle_since, connection._request_count) == (False, 0.0, 0)
 
 
 @pytest.mark.requirement("GW-12")

@@ -27,7 +27,8 @@ from gateway_served import start
 from gateway_world import ALICE, gateway, installation, pinned
 from node_tools import NodeTools
 from own_address import ADDRESS
-from wharfinger_gateway.web import McpServer
+from wharfinger_gateway.http_server import HttpServer
+from wharfinger_gateway.web import mcp_server
 from wharfinger_mcp.discovery import discover
 from wharfinger_mcp.endpoint import parse_endpoint
 from wharfinger_mcp.envelope import Identity
@@ -67,7 +68,7 @@ async def client_command() -> AsyncIterator[str]:
         except Exception:  # noqa: BLE001 - the suite shows it
             return web.Response(status=500, text=traceback.format_exc())
 
-    async with _listening(web.Server(be_client, access_log=None, handler_cancellation=True)) as port:
+    async with _asked(web.Server(be_client, access_log=None, handler_cancellation=True)) as port:
         yield f"{sys.executable} -S -E {HOOK} {port}"
 
 
@@ -128,14 +129,14 @@ async def _gateway_to(url: str) -> AsyncIterator[str]:
     installed = installation("t", team="engineering", url=url, transport="Auto", tools=definitions)
     served = start(installed, gateway("tools", pinned("t"), limits={"callTimeout": CALL_TIMEOUT}), loopback=True)
     try:
-        async with _listening(McpServer(served.pipeline.serve)) as port:
+        async with _listening(mcp_server(served.pipeline.serve)) as port:
             yield f"http://127.0.0.1:{port}/v1/mcp/dev.tools"
     finally:
         await served.upstreams.close()
 
 
 @asynccontextmanager
-async def _listening(server: web.Server) -> AsyncIterator[int]:
+async def _asked(server: web.Server) -> AsyncIterator[int]:
     runner = web.ServerRunner(server, shutdown_timeout=0.2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -143,6 +144,15 @@ async def _listening(server: web.Server) -> AsyncIterator[int]:
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def _listening(server: HttpServer) -> AsyncIterator[int]:
+    ((_, port),) = await server.listen("127.0.0.1", 0)
+    try:
+        yield port
+    finally:
+        await server.close(0.2)
 
 
 async def _use(client: Client, told: list[dict[str, Any]]) -> AsyncIterator[str]:
