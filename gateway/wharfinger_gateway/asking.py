@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +16,7 @@ from msgspec import Raw
 
 from wharfinger_gateway.question import Question, Rules, Within
 from wharfinger_gateway.session import Session
+from wharfinger_gateway.snapshot import EMPTY
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import ErrorObject, Params, Request, Response
 from wharfinger_mcp.revision import Modern
@@ -30,15 +30,14 @@ MAX_QUESTIONS: Final = 16
 _DECLINED: Final = ErrorObject(jsonrpc.METHOD_NOT_FOUND, "the caller cannot be asked for that")
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
+class Asking(msgspec.Struct, frozen=True):
     """What a caller can be asked, and whose answers they are."""
 
     key: str = ""
     """Tells apart sessions with servers that must not be shared; empty where nothing can be asked, and they may be."""
     is_shared: bool = False
     """Several clients of the caller have the same, since they have no sessions of their own."""
-    capabilities: Mapping[str, Raw] = field(default_factory=dict)
+    capabilities: Mapping[str, Raw] = EMPTY
 
 
 class InputRequest(msgspec.Struct, frozen=True):
@@ -81,17 +80,20 @@ def asking(question: Question) -> Asking:
     return asking_by(question.rules)
 
 
+_NOBODY: Final = Asking()
+
+
 def asking_by(rules: Rules) -> Asking:
     """Return what a caller under these rules can be asked."""
     match rules:
-        case Modern(capabilities=declared):
+        case Modern(capabilities=declared) if declared:
             found = _asked_for(declared)
-            return Asking(f"modern {_digest(found)}", True, found) if found else Asking()
-        case Within(session=session, state=state):
+            return Asking(f"modern {_digest(found)}", True, found) if found else _NOBODY
+        case Within(session=session, state=state) if state.capabilities:
             found = _asked_for(state.capabilities)
-            return Asking(legacy_key(session), False, found) if found else Asking()
+            return Asking(legacy_key(session), False, found) if found else _NOBODY
         case _:
-            return Asking()
+            return _NOBODY
 
 
 def legacy_key(session: Session) -> str:

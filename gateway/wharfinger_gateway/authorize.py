@@ -6,7 +6,8 @@ Invariants: permission is a value, `Permit`, without which nothing is listed or 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from wharfinger_gateway.incoming import NO_HEADERS
 from wharfinger_gateway.principal import Principal
@@ -15,17 +16,21 @@ from wharfinger_gateway.snapshot import Gateway, Snapshot, Visibility
 from wharfinger_mcp.trace_context import TraceContext
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(msgspec.Struct, frozen=True):
     """The caller may use the gateway, for this request."""
 
     principal: Principal
     gateway: Gateway
     snapshot: Snapshot
-    client_headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS, repr=False)
+    client_headers: Mapping[str, str] = NO_HEADERS
     """What of his headers goes on to HTTP servers."""
     trace: TraceContext | None = None
     """The trace that his HTTP request is part of."""
+    worked_out: dict[object, object] = {}
+    """What follows from all of that and from nothing else, so that it is worked out once for requests that share a permit."""
+
+    def __repr__(self) -> str:
+        return f"Permit({self.principal!r}, {self.gateway.id})"
 
 
 def authorize(principal: Principal, gateway_id: str, snapshot: Snapshot) -> Permit | Refusal:

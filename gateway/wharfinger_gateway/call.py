@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import msgspec
 
@@ -13,6 +12,7 @@ from wharfinger_gateway.forward import Served, Servers, Target, forward
 from wharfinger_gateway.question import Question
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.resolve import Choice, resolve
+from wharfinger_gateway.snapshot import Assignment
 from wharfinger_gateway.trace import Trace
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import HEADER_MISMATCH, Params
@@ -21,8 +21,7 @@ from wharfinger_mcp.resource_tool import read_params
 from wharfinger_mcp.revision import Rejection
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A call as it went: what the audit record is about."""
 
     permit: Permit
@@ -42,7 +41,7 @@ async def call_tool(question: Question, params: Params, catalogs: Catalogs, serv
     name = jsonrpc.text_member(params, "name")
     if name is None:
         return Call(permit, Refusal(Reason.PARAMS_INVALID, detail="name must be a string"))
-    if not bytes(params.get("arguments", b"{}")).lstrip().startswith(b"{"):
+    if "arguments" in params and bytes(memoryview(params["arguments"])[:1]) != b"{":
         return Call(permit, Refusal(Reason.PARAMS_INVALID, detail="arguments must be an object"), name)
     listed = find(catalogs.of(permit), name)
     if isinstance(listed, Refusal):
@@ -52,7 +51,7 @@ async def call_tool(question: Question, params: Params, catalogs: Catalogs, serv
         return Call(permit, mismatch, name, listed)
     if trace is not None:
         trace.step("credential")
-    choice = resolve(permit, listed.assignment)
+    choice = _choice(permit, listed.assignment)
     if isinstance(choice, Refusal):
         return Call(permit, choice, name, listed)
     if choice.installation.suspended:
@@ -60,6 +59,15 @@ async def call_tool(question: Question, params: Params, catalogs: Catalogs, serv
     started = time.perf_counter()
     outcome = await forward(question, choice, target(listed, params, trace), params, servers)
     return Call(permit, outcome, name, listed, choice, time.perf_counter() - started)
+
+
+def _choice(permit: Permit, assignment: Assignment) -> Choice | Refusal:
+    known = permit.worked_out.get(id(assignment))
+    if isinstance(known, Choice):
+        return known
+    # The catalogue beside it holds the assignment, so that its identity stays its own.
+    found = permit.worked_out[id(assignment)] = resolve(permit, assignment)
+    return found
 
 
 def target(listed: Listed, params: Params, trace: Trace | None) -> Target:

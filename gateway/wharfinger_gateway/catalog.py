@@ -91,6 +91,13 @@ class Catalogs:
 
     def of(self, permit: Permit) -> Catalog:
         """Return the caller's catalogue."""
+        known = permit.worked_out.get(Catalog)
+        if isinstance(known, Catalog):
+            return known
+        found = permit.worked_out[Catalog] = self._of_caller(permit)
+        return found
+
+    def _of_caller(self, permit: Permit) -> Catalog:
         if permit.snapshot is not self._snapshot or len(self._of_callers) >= MAX_CALLERS:
             self._snapshot = permit.snapshot
             self._of_callers.clear()

@@ -72,7 +72,7 @@ class Bounded(Protocol):
         """Close when what was written has been read."""
 
     def look(self, now: float) -> None:
-        """Let happen what is due in the request under way."""
+        """Let happen what is due, every other second."""
 
 
 class Connections:

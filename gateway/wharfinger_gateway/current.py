@@ -21,12 +21,15 @@ class Current:
         """What seals and keys are derived from; None until it has been read."""
         self.on_change: Callable[[], None] = lambda: None
         """Called when anything new is in force."""
+        self.force: object = object()
+        """Stands for all that is in force: another one as soon as anything of it is another, or whether a credential counts."""
 
     def publish(self, snapshot: Snapshot) -> bool:
         """Put a snapshot in force; tell whether it differs from the one that was."""
         if snapshot == self.snapshot:
             return False
         self.snapshot = snapshot
+        self.changed()
         self.on_change()
         return True
 
@@ -34,4 +37,9 @@ class Current:
         """Put tokens in force."""
         if tokens != self.tokens:
             self.tokens = tokens
+            self.changed()
             self.on_change()
+
+    def changed(self) -> None:
+        """Let nothing be believed any more that was concluded from what was in force."""
+        self.force = object()

@@ -16,9 +16,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 from msgspec import Raw
 
 from wharfinger_gateway.asking import (
@@ -49,8 +49,7 @@ WHOLE_SECONDS: Final = 3600.0
 """Of one call, people's time included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Going:
+class Going(msgspec.Struct, frozen=True):
     """A call on its way."""
 
     question: Question
@@ -59,14 +58,17 @@ class Going:
     unasked: Unasked
     method: str
     params: Params
-    headers: Mapping[str, str] = field(repr=False)
-    once: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str]
+    once: Mapping[str, str]
     """Header fields of this call alone."""
     log_level: str | None
     """That a server of the newest era is asked for."""
     relay: Relay
     seconds: float
     """How long the server may take, from its last question on."""
+
+    def __repr__(self) -> str:
+        return f"Going({self.method})"
 
     def send(self, params: Params, take: OnMessage, seconds: float = WHOLE_SECONDS) -> Awaitable[Response]:
         """Make the request with these params; people's time is included in its bound. Raises UpstreamError."""

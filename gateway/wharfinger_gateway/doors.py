@@ -47,7 +47,7 @@ async def opened(cluster: Cluster, namespace: str, current: Current, clock: Call
     def root_key() -> bytes | None:
         return current.root_key
 
-    grants = WatchedGrants(cluster, namespace, root_key, lambda: current.on_change())  # noqa: PLW0108 - it is set later
+    grants = WatchedGrants(cluster, namespace, root_key, current.changed, lambda: current.on_change())  # noqa: PLW0108 - it is set later
     accounts = ServiceAccounts(cluster)
     platforms = Platforms(current)
     # One client for identity providers: administrators name them, and nothing of the environment decides how they are reached.

@@ -7,11 +7,9 @@ connection's headers and those of the protocol. A call is sent once; a second ti
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -61,8 +59,7 @@ class _Peek(msgspec.Struct, rename="camel"):
 _peek = msgspec.json.Decoder(_Peek)
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(msgspec.Struct, frozen=True):
     """The server's answer."""
 
     response: Response
@@ -72,26 +69,27 @@ class Served:
     """It is no answer yet: the server wants to know something first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Servers:
+class Servers(msgspec.Struct, frozen=True):
     """Where calls go, and those that wait there for their callers."""
 
     upstreams: Upstreams
     conversations: Conversations
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """What a server is asked for."""
 
     method: str
     params: Params
     """Under the server's own names."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
     """That repeat arguments."""
     is_resource_of_a_tool: bool = False
     """The answer is what a resource holds, and becomes the result of the tool that stands for it."""
     trace: Trace | None = None
+
+    def __repr__(self) -> str:
+        return f"Target({self.method})"
 
 
 async def forward(question: Question, choice: Choice, target: Target, params: Params, servers: Servers) -> Served | Refusal:
@@ -151,7 +149,7 @@ async def _with_present_headers(going: Going, target: Target, server: Reached) -
     if headers == target.headers:
         raise HeadersRefusedError("the server does not take the headers that follow from its own definition of the tool")
     once = {name: value for name, value in going.once.items() if name not in target.headers}
-    return dataclasses.replace(going, once={**once, **headers})
+    return msgspec.structs.replace(going, once={**once, **headers})
 
 
 def _is_the_clients(missing: tuple[str, ...], question: Question) -> bool:

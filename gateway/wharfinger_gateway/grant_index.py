@@ -21,9 +21,12 @@ _log = logging.getLogger(__name__)
 class WatchedGrants:
     """The grants, as long as `run` is under way."""
 
-    def __init__(self, cluster: Cluster, namespace: str, root_key: Callable[[], bytes | None], ended: Callable[[], None]) -> None:
-        """Take what gives the root key, and what is called when a grant ends."""
-        self._cluster, self._namespace, self._root_key, self._ended = cluster, namespace, root_key, ended
+    def __init__(
+        self, cluster: Cluster, namespace: str, root_key: Callable[[], bytes | None], changed: Callable[[], None], ended: Callable[[], None]
+    ) -> None:
+        """Take what gives the root key, and what is called when any grant changes, and then when one ends."""
+        self._cluster, self._namespace, self._root_key = cluster, namespace, root_key
+        self._on_change, self._ended = changed, ended
         self.informer = Informer(cluster, kind_resource(GRANT), Scope(namespace), on_change=self._changed, transform=self._read)
 
     def __len__(self) -> int:
@@ -56,6 +59,7 @@ class WatchedGrants:
             return None
 
     def _changed(self, _change: ChangeType, old: Object | None, new: Object | None) -> None:
+        self._on_change()
         before: GrantRecord | None = old[_RECORD] if old else None
         after: GrantRecord | None = new[_RECORD] if new else None
         if before is not None and not before.revoked and (after is None or after.revoked):

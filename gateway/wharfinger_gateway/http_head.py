@@ -37,7 +37,7 @@ class Head:
         self.closes = "keep-alive" not in options if is_old else "close" in options
         self.fields = fields
         self.memo: object = None
-        """What was made of it; for whoever handles it, while the same head comes on the same connection."""
+        """What was made of it; for whoever handles it, while the same head comes on the same connection, and soon forgotten."""
 
     def __repr__(self) -> str:
         return f"Head({self.verb} {self.path})"
@@ -77,6 +77,11 @@ class Heads:
 
     def __init__(self) -> None:
         self._known: dict[bytes, Head] = {}
+
+    def forget(self) -> None:
+        """Keep nothing of what was made of them: it may hold on to a world that is gone."""
+        for head in self._known.values():
+            head.memo = None
 
     def read(self, text: bytes) -> tuple[Head, int] | None:
         """Return the head that these bytes are and its body's length; None where they are none."""

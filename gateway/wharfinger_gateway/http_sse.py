@@ -6,13 +6,14 @@ Source: MCP 2024-11-05, transports, "HTTP with SSE".
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import secrets
 import time
 from functools import partial
 from typing import Final
 from urllib.parse import parse_qs
+
+import msgspec
 
 from wharfinger_gateway import legacy
 from wharfinger_gateway.answer import Answerer
@@ -105,7 +106,7 @@ class HttpSse:
         if len(under_way) >= MAX_UNDER_WAY:
             return Refusal(Reason.SESSION_BUSY)
         rules = Within(session, self._replica.sessions.of(session, now))
-        question = Question(permit, message, dataclasses.replace(incoming, channel=channel), rules, body)
+        question = Question(permit, message, msgspec.structs.replace(incoming, channel=channel), rules, body, modern=False)
         task = asyncio.create_task(self._answer_on(channel, question, message))
         under_way.add(task)
         task.add_done_callback(under_way.discard)

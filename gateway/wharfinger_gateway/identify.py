@@ -6,6 +6,7 @@ somebody else could tell about.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -66,10 +67,11 @@ def _by_token(stored: StoredToken | None, snapshot: Snapshot, now: float) -> Pri
     if stored.expires_at is not None and stored.expires_at <= now:
         return Refusal(Reason.TOKEN_EXPIRED)
     credential = f"McpToken {stored.name}"
+    until = stored.expires_at if stored.expires_at is not None else math.inf
     if stored.kind == "user":
-        return Principal("user", stored.subject, snapshot.teams_of(stored.subject), credential, stored.gateways)
+        return Principal("user", stored.subject, snapshot.teams_of(stored.subject), credential, stored.gateways, until=until)
     teams = frozenset({stored.subject}) if stored.kind == "team" else frozenset[str]()
-    return Principal(stored.kind, None, teams, credential, stored.gateways)
+    return Principal(stored.kind, None, teams, credential, stored.gateways, until=until)
 
 
 def _by_access_token(token: AccessToken, grant: GrantRecord | None, snapshot: Snapshot, now: float) -> Principal | Refusal:
@@ -92,6 +94,7 @@ def _by_access_token(token: AccessToken, grant: GrantRecord | None, snapshot: Sn
         "OAuth",
         subject.identity_provider,
         client=grant.client_name,
+        until=min(token.exp, grant.expires_at),
     )
 
 
@@ -100,7 +103,9 @@ def _by_identity(known: Identity, gateway: str, snapshot: Snapshot) -> Principal
     if known.service_account is not None:
         account = "/".join(known.service_account)
         teams = snapshot.account_teams.get(known.service_account, frozenset())
-        return Principal("team", None, teams, f"ServiceAccount {account}", only, "ServiceAccount", account=account)
+        credential = f"ServiceAccount {account}"
+        return Principal("team", None, teams, credential, only, "ServiceAccount", account=account, until=known.believed_until)
     teams = snapshot.teams_of(known.user or "", known.identity_provider, known.groups)
     credential = f"token of {known.identity_provider}"
-    return Principal("user", known.user, teams, credential, only, "IdentityProvider", known.identity_provider)
+    provider, until = known.identity_provider, known.believed_until
+    return Principal("user", known.user, teams, credential, only, "IdentityProvider", provider, until=until)

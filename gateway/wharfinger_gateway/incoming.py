@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Protocol
+
+import msgspec
 
 from wharfinger_gateway.refusals import Refusal
 
@@ -52,23 +53,31 @@ ReadBody = Callable[[int], Awaitable[bytes | Refusal]]
 """Reads the body, up to so many bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Memo(Protocol):
+    """Where what was made of a head is kept, for as long as the same one comes on the same connection."""
+
+    memo: object
+
+
+class Incoming(msgspec.Struct, frozen=True):
     """A request whose body has not been read. Its headers hold a credential."""
 
     verb: str
     path: str
     """As it stood in the request line, without the query."""
-    query: str = field(repr=False, kw_only=True, default="")
-    headers: Headers = field(repr=False)
-    read: ReadBody = field(repr=False)
-    channel: Channel = field(repr=False)
+    headers: Headers
+    read: ReadBody
+    channel: Channel
+    query: str = ""
+    kept: Memo | None = None
+
+    def __repr__(self) -> str:
+        return f"Incoming({self.verb} {self.path})"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What goes back."""
 
     status: int
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
+    headers: Mapping[str, str] = NO_HEADERS

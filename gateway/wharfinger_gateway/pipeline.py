@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from wharfinger_cluster.errors import ClusterError
+from wharfinger_gateway.admission import Admission
 from wharfinger_gateway.admit import admit, gateway_at
 from wharfinger_gateway.answer import Answerer
 from wharfinger_gateway.authorize import Permit
@@ -31,12 +32,11 @@ from wharfinger_gateway.legacy_sessions import LegacySessions
 from wharfinger_gateway.limits import Limits
 from wharfinger_gateway.listeners import Listeners
 from wharfinger_gateway.question import Opening, Question, Within, take
-from wharfinger_gateway.receive import SealedSessions, receive
+from wharfinger_gateway.receive import receive
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.replica import Place, Replica
 from wharfinger_gateway.reply import NOTHING, answered, batch_answered, refused_whole
 from wharfinger_gateway.round_trip import waits_at
-from wharfinger_gateway.session import Seal
 from wharfinger_gateway.sessions import Sessions
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.upstreams import Upstreams
@@ -107,8 +107,17 @@ class Pipeline:
         """Let go of the other replicas."""
         await self._replicas.close()
 
-    def _admit(self, incoming: Incoming) -> Permit | Refusal:
-        return self._judge(incoming, self._current.bearers)
+    def _admission(self, incoming: Incoming, now: float) -> Admission | Refusal:
+        known, force = incoming.kept and incoming.kept.memo, self._current.force
+        if isinstance(known, Admission) and known.holds(force, now):
+            return known
+        permit = self._judge(incoming, self._current.bearers)
+        if isinstance(permit, Refusal):
+            return permit
+        admission = Admission(permit, incoming.headers, force, now)
+        if incoming.kept is not None:
+            incoming.kept.memo = admission
+        return admission
 
     def _still_admit(self, incoming: Incoming) -> Permit | Refusal:
         """Judge a stream under way."""
@@ -118,49 +127,49 @@ class Pipeline:
         credentials = Credentials(self._current.tokens, bearers)
         return admit(incoming, self._current.snapshot, credentials, self._clock(), loopback=self._loopback)
 
-    async def _admit_after_asking(self, incoming: Incoming) -> Permit | Refusal:
-        """Judge a request whose token nothing is known of, after asking whoever can tell."""
+    async def _asked(self, incoming: Incoming) -> Refusal | None:
+        """Ask whoever can tell about a token of which nothing is known; return the refusal where nobody can."""
         snapshot, gateway = self._current.snapshot, gateway_at(incoming.path)
         found = snapshot.gateways.get(gateway) if snapshot and gateway else None
         text = bearer(incoming.headers.getall("Authorization", []))
-        if snapshot is not None and found is not None and text is not None:
-            try:
-                unknown = await self._current.bearers.learn(text, found, snapshot)
-            except ClusterError:
-                return Refusal(Reason.TOKEN_UNVERIFIABLE)
-            if unknown is not None:
-                return Refusal(Reason.TOKEN_UNVERIFIABLE, wait=unknown.retry_after)
-        return self._admit(incoming)
+        if snapshot is None or found is None or text is None:
+            return None
+        try:
+            unknown = await self._current.bearers.learn(text, found, snapshot)
+        except ClusterError:
+            return Refusal(Reason.TOKEN_UNVERIFIABLE)
+        return Refusal(Reason.TOKEN_UNVERIFIABLE, wait=unknown.retry_after) if unknown is not None else None
 
     async def _serve(self, incoming: Incoming) -> Reply | Refusal:
-        started = time.perf_counter()
-        permit = self._admit(incoming)
-        if isinstance(permit, Refusal) and permit.reason is Reason.TOKEN_UNVERIFIED:
-            permit = await self._admit_after_asking(incoming)
-        if isinstance(permit, Refusal):
-            return permit
+        started, now = time.perf_counter(), self._clock()
+        admission = self._admission(incoming, now)
+        if isinstance(admission, Refusal) and admission.reason is Reason.TOKEN_UNVERIFIED:
+            admission = await self._asked(incoming) or self._admission(incoming, self._clock())
+        if isinstance(admission, Refusal):
+            return admission
+        permit, seal = admission.permit, admission.seal
         self._current.bearers.note(permit.principal.credential)
         excess = self._limits.request(permit, started)
         if excess is not None:
             return excess
-        seal = Seal(permit.snapshot.session_key)
         if not incoming.path.endswith(permit.gateway.id):
             return await self._http_sse.serve(incoming, permit, seal)
         if incoming.verb != "POST":
             return await self._legacy.without_message(incoming, permit, seal)
-        question = await receive(incoming, permit, SealedSessions(seal, self._sessions), self._clock())
+        question = await receive(incoming, admission, self._sessions, now)
         if isinstance(question, Refusal):
             return question
         if isinstance(question.rules, Opening):
             return self._legacy.begin(permit, question.rules.request, seal)
-        return await self._elsewhere(question) or await self._answer(question, started)
+        is_elsewhere = self._hops.is_leaving or self._hops.leads_elsewhere(_owner(question))
+        return (await self._elsewhere(question) if is_elsewhere else None) or await self._answer(question, started)
 
     async def _elsewhere(self, question: Question) -> Reply | Refusal | None:
         """Return the reply of the replica that holds what a question is about; None where it is answered here."""
         if isinstance(question.rules, Within):
             is_new = isinstance(question.message, Request | Batch)
             return await self._hops.in_session(question.incoming, question.body, question.rules.session, is_new=is_new)
-        owner = waits_at(question)
+        owner = _owner(question)
         return await self._hops.forward(question.incoming, question.body, owner) if self._hops.leads_elsewhere(owner) else None
 
     async def _answer(self, question: Question, started: float) -> Reply | Refusal:
@@ -176,3 +185,8 @@ class Pipeline:
             return answered(await self._answerer.answer(question, question.message, started))
         take(question, question.message)
         return NOTHING
+
+
+def _owner(question: Question) -> str:
+    """Return the replica that holds what a question is about."""
+    return question.rules.session.replica if isinstance(question.rules, Within) else waits_at(question)

@@ -1,12 +1,14 @@
 """Who calls: one value, whatever door he came through.
 
-Invariants: a principal is made for one request and kept for none; what it may do is decided anew each time. It holds no token.
+Invariants: a principal is made of one head, and kept no longer than its admission holds; what it may do is decided with it. It holds no token.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 PrincipalKind = Literal["user", "team", "organization"]
@@ -14,7 +16,7 @@ Door = Literal["BearerToken", "OAuth", "IdentityProvider", "ServiceAccount"]
 """What kind of credential was accepted; a gateway says which it takes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Principal:
     """A caller whose credential was accepted."""
 
@@ -34,8 +36,10 @@ class Principal:
     """`<namespace>/<name>` of a service account, which calls as its teams."""
     client: str = ""
     """Name of the OAuth client, as it calls itself."""
+    until: float = field(default=math.inf, compare=False)
+    """When the credential must be judged anew at the latest, in seconds since the epoch."""
 
-    @property
+    @cached_property
     def subject(self) -> str:
         """The caller in words: the same for all credentials of one user, team or organization."""
         if self.kind == "user":
@@ -44,7 +48,7 @@ class Principal:
             return f"service account {self.account}"
         return f"team {','.join(sorted(self.teams))}" if self.kind == "team" else "organization"
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """A short digest of the subject, to bind sessions to it."""
         return hashlib.sha256(self.subject.encode()).hexdigest()[:32]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.incoming import Channel, Headers, Incoming
@@ -13,35 +13,40 @@ from wharfinger_mcp.jsonrpc import Batch, Message, Request, Response
 from wharfinger_mcp.revision import Modern
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(msgspec.Struct, frozen=True):
     """A legacy client opens a session."""
 
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Within:
+class Within(msgspec.Struct, frozen=True):
     """A legacy client's message in its session."""
 
     session: Session
-    state: LegacySession = field(repr=False)
+    state: LegacySession
+
+    def __repr__(self) -> str:
+        return f"Within({self.session!r})"
 
 
 Rules = Modern | Within | Opening
 """By which rules a message is answered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """What is asked, and by which rules it is answered."""
 
     permit: Permit
     message: Message | Batch
-    incoming: Incoming = field(repr=False)
+    incoming: Incoming
     rules: Rules
-    body: bytes = field(repr=False)
+    body: bytes
     """As it came."""
+    modern: bool
+    """Whether the newest era's rules hold."""
+
+    def __repr__(self) -> str:
+        return f"Question({self.permit!r})"
 
     @property
     def headers(self) -> Headers:
@@ -52,11 +57,6 @@ class Question:
     def channel(self) -> Channel:
         """The way back to who asks."""
         return self.incoming.channel
-
-    @property
-    def modern(self) -> bool:
-        """Whether the newest era's rules hold."""
-        return isinstance(self.rules, Modern)
 
     @property
     def log_level(self) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -26,14 +25,13 @@ UNANSWERED: Final = Reply(200, b"", {"Content-Type": media_type.EVENT_STREAM, "C
 ALLOWED_VERBS: Final = "GET, POST, DELETE"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """One message back."""
 
     body: bytes
     """Empty where the request was cancelled."""
     status: int = 200
-    headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
+    headers: Mapping[str, str] = NO_HEADERS
 
 
 def result(request_id: Id, value: Mapping[str, Any] | msgspec.Raw) -> Answer:

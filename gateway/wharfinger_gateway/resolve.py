@@ -15,9 +15,10 @@ Ties: the entry's own environment first, then namespace, then name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
+
+import msgspec
 
 from wharfinger_crds import names
 from wharfinger_gateway.authorize import Permit, sees
@@ -27,8 +28,7 @@ from wharfinger_gateway.snapshot import Assignment, Installation
 How = Literal["pinned", "pinned_through_gateway", "own", "team", "shared"]
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """The installation that serves the call, and by which rule it was chosen."""
 
     installation: Installation

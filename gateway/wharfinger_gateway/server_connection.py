@@ -83,6 +83,7 @@ class ServerConnection(asyncio.Protocol):
 
     def look(self, now: float) -> None:
         """Let happen what is due."""
+        self._heads.forget()
         exchange = self._exchange
         if exchange is not None and 0.0 < exchange.beat_at <= now:
             exchange.on_beat()

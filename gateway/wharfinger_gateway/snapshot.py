@@ -56,7 +56,7 @@ class Entry:
     """Where its installations run unless they say otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Installation:
     """A connection that counts: its owner is granted to the namespace, and the operator made a Secret for this very object."""
 
@@ -85,7 +85,7 @@ class Installation:
         """Namespace and name."""
         return self.namespace, self.name
 
-    @property
+    @cached_property
     def path(self) -> str:
         """Namespace and name, for people."""
         return f"{self.namespace}/{self.name}"
@@ -103,7 +103,7 @@ class Assignment:
     """Which of the tools, under which names."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Gateway:
     """One endpoint."""
 
@@ -128,7 +128,7 @@ class Gateway:
     assertions_of: frozenset[str] = frozenset()
     """Identity providers whose ID-JAGs count."""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """How URLs and tokens name it."""
         return f"{self.namespace}.{self.name}"

@@ -2,23 +2,24 @@
 
 Invariants: no argument, result, credential or error text of a server is in a metric or a record. Labels come from the cluster's objects
 and from our own tables, never from what a caller sends, so that nobody can make new time series; and since objects come and go, the tools that
-have series of their own are bounded in number.
+have series of their own are bounded in number (`call_metrics`).
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from wharfinger_crds.names import ENDPOINT_PREFIX
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.call import Call
+from wharfinger_gateway.call_metrics import CallMetrics
 from wharfinger_gateway.connection_bounds import Ended
 from wharfinger_gateway.forward import Served
 from wharfinger_gateway.refusals import Reason, Refusal
@@ -27,12 +28,6 @@ from wharfinger_gateway.trace import Passing, Trace, Tracer, parent_of
 from wharfinger_mcp.connect import Connect
 from wharfinger_mcp.jsonrpc import Params
 
-_OVERHEAD_BUCKETS: Final = (50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 50e-3, 0.25)
-_CALL_BUCKETS: Final = (2e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-_TOOL: Final = ("gateway", "server", "tool")
-MAX_TOOLS: Final = 2000
-"""Tools with series of their own, in the life of the process; calls of all others are counted together."""
-_OTHERS: Final = ("(other)", "(other)", "(other)")
 _NAME_CHARS: Final = 128
 
 _encode = msgspec.json.Encoder().encode
@@ -47,25 +42,8 @@ class Telemetry:
         self._write = write
         self._clock = clock
         self._second, self._until_second = -1, ""
-        self._calls = Counter("wharfinger_gateway_calls", "Tool calls, by outcome.", (*_TOOL, "outcome"), registry=self.registry)
-        self._seconds = Histogram(
-            "wharfinger_gateway_call_seconds", "Time of tool calls.", _TOOL, buckets=_CALL_BUCKETS, registry=self.registry
-        )
-        self._overhead = Histogram(
-            "wharfinger_gateway_overhead_seconds",
-            "Time of tool calls that was not spent waiting for the server.",
-            buckets=_OVERHEAD_BUCKETS,
-            registry=self.registry,
-        )
-        self._tools: dict[tuple[str, str, str], _Tool] = {}
-        self._connects = Counter(
-            "wharfinger_gateway_upstream_connects",
-            "Requests to servers, by how they came by a connection.",
-            ("outcome",),
-            registry=self.registry,
-        )
-        # Looking a child up costs more than counting.
-        self._connect = {how: self._connects.labels(how.value).inc for how in Connect}
+        self._calls = CallMetrics()
+        self.registry.register(self._calls)
         self._sessions = Gauge("wharfinger_gateway_sessions", "Servers as callers see them, with a session each.", registry=self.registry)
         self._grants = Gauge("wharfinger_gateway_grants", "McpGrants, whether they count or not.", registry=self.registry)
         self._clients = Gauge("wharfinger_gateway_connections", "Connections of clients.", registry=self.registry)
@@ -103,7 +81,7 @@ class Telemetry:
 
     def connected(self, how: Connect) -> None:
         """Count how a request came by its connection to a server."""
-        self._connect[how]()
+        self._calls.connected(how)
 
     def client_ended(self, why: Ended) -> None:
         """Count a connection of a client that was ended."""
@@ -137,14 +115,11 @@ class Telemetry:
         outcome = _outcome(call)
         overhead = seconds - call.upstream_seconds
         if call.listed is not None:
-            tool = self._tool((call.permit.gateway.id, _server(call), call.listed.tool.name))
-            tool.count(outcome)
-            tool.seconds.observe(seconds)
-        self._overhead.observe(overhead)
+            self._calls.tool((call.permit.gateway.id, _server(call), call.listed.tool.name), outcome, seconds)
+        self._calls.overhead(overhead)
         if trace is not None:
             trace.end(_attributes(call, outcome), failed=outcome != "ok")
-        record = {**self._record(call, outcome, seconds, overhead), "trace": trace.id if trace else None}
-        self._write(_encode(record) + b"\n")
+        self._write(_encode(self._record(call, outcome, seconds, overhead, trace.id if trace else None)) + b"\n")
 
     def settings_valid(self, *, valid: bool) -> None:
         """Tell whether the present settings are in use."""
@@ -160,15 +135,6 @@ class Telemetry:
         for kind, count in Tally(one.kind for one in refused).items():
             self._objects.labels(kind).set(count)
 
-    def _tool(self, labels: tuple[str, str, str]) -> _Tool:
-        found = self._tools.get(labels)
-        if found is None:
-            if len(self._tools) >= MAX_TOOLS:
-                labels = _OTHERS
-            found = self._tools.get(labels) or _Tool(self._calls, self._seconds, labels)
-            self._tools[labels] = found
-        return found
-
     def _now(self) -> str:
         now = self._clock()
         second = int(now)
@@ -177,42 +143,43 @@ class Telemetry:
             self._second, self._until_second = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._until_second}.{int((now - second) * 1000):03d}+00:00"
 
-    def _record(self, call: Call, outcome: str, seconds: float, overhead: float) -> Mapping[str, Any]:
-        principal = call.permit.principal
-        return {
-            "audit": "call",
-            "time": self._now(),
-            "gateway": call.permit.gateway.id,
-            "method": call.method,
-            "principal": principal.subject,
-            "credential": principal.credential,
-            "tool": call.name[:_NAME_CHARS],
-            "server_tool": call.listed.tool.name if call.listed else None,
-            "installation": call.choice.installation.path if call.choice else None,
-            "chosen": call.choice.how if call.choice else None,
-            "outcome": outcome,
-            "duration_ms": round(seconds * 1000, 3),
-            "overhead_ms": round(overhead * 1000, 3),
-        }
+    def _record(self, call: Call, outcome: str, seconds: float, overhead: float, trace: str | None) -> _CallRecord:
+        principal, choice, listed = call.permit.principal, call.choice, call.listed
+        return _CallRecord(
+            audit="call",
+            time=self._now(),
+            gateway=call.permit.gateway.id,
+            method=call.method,
+            principal=principal.subject,
+            credential=principal.credential,
+            tool=call.name[:_NAME_CHARS],
+            server_tool=listed.tool.name if listed else None,
+            installation=choice.installation.path if choice else None,
+            chosen=choice.how if choice else None,
+            outcome=outcome,
+            duration_ms=round(seconds * 1000, 3),
+            overhead_ms=round(overhead * 1000, 3),
+            trace=trace,
+        )
 
 
-class _Tool:
-    """The series of one tool, kept: looking them up costs more than counting."""
+class _CallRecord(msgspec.Struct):
+    """The audit record of a call."""
 
-    __slots__ = ("_calls", "_counts", "_labels", "seconds")
-
-    def __init__(self, calls: Counter, seconds: Histogram, labels: tuple[str, str, str]) -> None:
-        self._calls = calls
-        self._labels = labels
-        self._counts: dict[str, Callable[[], None]] = {}
-        self.seconds = seconds.labels(*labels)
-
-    def count(self, outcome: str) -> None:
-        """Count a call."""
-        counted = self._counts.get(outcome)
-        if counted is None:
-            counted = self._counts[outcome] = self._calls.labels(*self._labels, outcome).inc
-        counted()
+    audit: str
+    time: str
+    gateway: str
+    method: str
+    principal: str
+    credential: str
+    tool: str
+    server_tool: str | None
+    installation: str | None
+    chosen: str | None
+    outcome: str
+    duration_ms: float
+    overhead_ms: float
+    trace: str | None
 
 
 def _attributes(call: Call, outcome: str) -> dict[str, str]:

@@ -6,15 +6,11 @@ the server is told of our own span (`tracing`).
 
 from __future__ import annotations
 
-from typing import Final, Protocol
-
-from msgspec import Raw
+from typing import Protocol
 
 from wharfinger_gateway.authorize import Permit
 from wharfinger_mcp.jsonrpc import Params
 from wharfinger_mcp.trace_context import TraceContext, from_meta
-
-_NO_META: Final = Raw(b"")
 
 
 class Trace(Protocol):
@@ -46,7 +42,7 @@ class Tracer(Protocol):
 
 def parent_of(permit: Permit, params: Params) -> TraceContext | None:
     """Return what the client says of a message in its `_meta`, else of the HTTP request that may carry several, and that others may have marked."""
-    return from_meta(params.get("_meta", _NO_META)) or permit.trace
+    return (from_meta(params["_meta"]) if "_meta" in params else None) or permit.trace
 
 
 class Passing:

@@ -24,6 +24,7 @@ from wharfinger_gateway.watched import Watched
 from wharfinger_mcp.endpoint import parse_endpoint
 from wharfinger_mcp.envelope import Identity
 from wharfinger_mcp.http_client import HttpClient
+from wharfinger_mcp.loop_time import loop_time
 from wharfinger_mcp.upstream import Upstream
 
 MAX_UPSTREAMS: Final = 10_000
@@ -83,14 +84,14 @@ class Upstreams:
             upstream = Upstream(
                 self._client,
                 endpoint,
-                Identity("wharfinger-gateway", VERSION, asking.capabilities),
+                Identity("wharfinger-gateway", VERSION, dict(asking.capabilities)),
                 transport=installation.connection.transport,
             )
             unasked, lists = Unasked(upstream), self._lists.setdefault(key[:3], Lists())
             kept = self._kept[key] = Reached(upstream, unasked, Watched(upstream, unasked, lists.forget), headers, lists)
             if len(self._kept) > MAX_UPSTREAMS:
                 self._end(next(iter(self._kept)))
-        kept.used_at = asyncio.get_running_loop().time()
+        kept.used_at = loop_time()
         self._kept.move_to_end(key)
         return kept
 
@@ -125,7 +126,7 @@ class Upstreams:
         """End sessions that nobody used for half an hour, until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            oldest_kept = asyncio.get_running_loop().time() - IDLE_SECONDS
+            oldest_kept = loop_time() - IDLE_SECONDS
             for key in [key for key, kept in self._kept.items() if kept.used_at < oldest_kept and not kept.watched.is_used]:
                 self._end(key)
 

@@ -36,7 +36,7 @@ def mcp_server(serve: Serve, ended: Callable[[Ended], None] = lambda _: None, as
             return
         channel = HttpChannel(exchange)
         try:
-            await channel.end(await serve(Incoming(head.verb, head.path, head.fields, exchange.read, channel, query=head.query)))
+            await channel.end(await serve(Incoming(head.verb, head.path, head.fields, exchange.read, channel, head.query, head)))
         finally:
             channel.close()
 

@@ -68,21 +68,34 @@ class Endpoint:
     target: str = field(repr=False)
     host: str
     """The Host field."""
+    _last: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
+    """The last caller's fields, and as they were written."""
 
     def request_head(self, method: str, own: Mapping[str, str], headers: Mapping[str, str], length: int) -> bytes:
         """Return the head of a request: our own header fields and then the caller's.
 
         Raises MisconfiguredError for a caller's field that is ours to set or cannot stand in a header; never shows its value.
         """
-        lines = [f"{method} {self.target} HTTP/1.1\r\nHost: {self.host}\r\nAccept-Encoding: identity\r\nContent-Length: {length}"]
-        lines += [f"{name}: {value}" for name, value in own.items()]
-        for name, value in headers.items():
-            if _TOKEN.fullmatch(name) is None or _UNSAFE_VALUE.search(value) is not None:
-                raise MisconfiguredError(f"the header {name[:64]!r} has characters that a header cannot have")
-            if name.lower() in _RESERVED:
-                raise MisconfiguredError(f"the header {name!r} cannot be set: the protocol sets it")
-            lines.append(f"{name}: {value}")
-        return "\r\n".join((*lines, "\r\n")).encode("latin-1")
+        beginning = f"{method} {self.target} HTTP/1.1\r\nHost: {self.host}\r\nAccept-Encoding: identity\r\nContent-Length: {length}\r\n"
+        lines = "".join([f"{name}: {value}\r\n" for name, value in own.items()])
+        return f"{beginning}{lines}{self._written(headers)}\r\n".encode("latin-1")
+
+    def _written(self, headers: Mapping[str, str]) -> str:
+        """Return a caller's fields as they stand in a head; the same object is looked at once, so it must not change."""
+        if self._last.get("headers") is not headers:
+            self._last.update(headers=headers, lines=_lines(headers))
+        return str(self._last["lines"])
+
+
+def _lines(headers: Mapping[str, str]) -> str:
+    lines = []
+    for name, value in headers.items():
+        if _TOKEN.fullmatch(name) is None or _UNSAFE_VALUE.search(value) is not None:
+            raise MisconfiguredError(f"the header {name[:64]!r} has characters that a header cannot have")
+        if name.lower() in _RESERVED:
+            raise MisconfiguredError(f"the header {name!r} cannot be set: the protocol sets it")
+        lines.append(f"{name}: {value}\r\n")
+    return "".join(lines)
 
 
 def parse_endpoint(url: str, *, ca_bundle: str | None = None, guard: AddressGuard | None = None) -> Endpoint:

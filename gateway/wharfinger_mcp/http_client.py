@@ -24,10 +24,13 @@ from wharfinger_mcp.connect import Connect, failed
 from wharfinger_mcp.endpoint import Address, AddressGuard, Endpoint, Origin
 from wharfinger_mcp.errors import BusyError, EgressRefusedError, MisconfiguredError, NotSentError, UnreachableError
 from wharfinger_mcp.http_connection import Connection, Head
+from wharfinger_mcp.loop_time import loop_time
 
 MAX_ADDRESSES: Final = 8
 MAX_CA_BUNDLES: Final = 256
 MAX_IDLE_SECONDS: Final = 120.0
+SWEEP_SECONDS: Final = 0.25
+"""By so much an answer may be late: a timer for each would cost every call."""
 
 Resolve = Callable[[str, int], Awaitable[tuple[Address, ...]]]
 """Gives the addresses of a name, for a port, in the order in which they are tried. Raises UnreachableError."""
@@ -150,7 +153,7 @@ class HttpClient:
 
     def _reusable(self, origin: Origin) -> Connection | None:
         idle = self._idle.get(origin)
-        now = asyncio.get_running_loop().time()
+        now = loop_time()
         while idle:
             connection = idle.pop()
             if connection.idle_until > now and connection.is_quiet():
@@ -177,6 +180,8 @@ class HttpClient:
             if connection is None:
                 self._count_down(origin)
         self._origins[connection] = origin
+        if self._sweeper is None:
+            self._sweep()
         return connection
 
     async def _dial(self, origin: Origin) -> Connection:
@@ -232,28 +237,26 @@ class HttpClient:
         if origin is None or self._closed or connection.is_last:
             connection.abort()
             return
-        loop = asyncio.get_running_loop()
         promised = connection.promised_seconds()
         seconds = self._limits.idle_seconds if promised is None else min(promised - 1, MAX_IDLE_SECONDS)
-        connection.idle_until = loop.time() + seconds
+        connection.idle_until = loop_time() + seconds
         self._idle.setdefault(origin, []).append(connection)
-        if self._sweeper is None:
-            self._sweeper = loop.call_later(self._limits.idle_seconds, self._sweep)
 
     def _sweep(self) -> None:
-        """Close what nobody used in time, so that a burst leaves no connections behind."""
+        """End what is late, and close what nobody used in time, so that a burst leaves no connections behind."""
         loop = asyncio.get_running_loop()
         now = loop.time()
+        for connection in tuple(self._origins):
+            if connection.deadline <= now:
+                connection.expire()
         for origin, idle in tuple(self._idle.items()):
             for connection in idle:
                 if connection.idle_until <= now:
                     connection.abort()
-            kept = [connection for connection in idle if connection.idle_until > now]
-            if kept:
-                self._idle[origin] = kept
-            else:
+            self._idle[origin] = [connection for connection in idle if connection.idle_until > now]
+            if not self._idle[origin]:
                 del self._idle[origin]
-        self._sweeper = loop.call_later(self._limits.idle_seconds, self._sweep) if self._idle else None
+        self._sweeper = loop.call_later(min(SWEEP_SECONDS, self._limits.idle_seconds), self._sweep) if self._origins else None
 
     def _forget(self, connection: Connection) -> None:
         origin = self._origins.pop(connection, None)

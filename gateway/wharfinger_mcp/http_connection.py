@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import re
 import select
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from wharfinger_mcp.endpoint import Address
 from wharfinger_mcp.errors import InterruptedCallError, NotMcpError, TimedOutError, TooLargeError, UnreachableError, UpstreamError
 
 MAX_HEAD_BYTES: Final = 64 * 1024
+COPIED_BYTES: Final = 16 * 1024
+"""Up to which a body is put behind its head rather than written beside it."""
 PAUSE_BYTES: Final = 256 * 1024
 """Unread bytes after which the server is made to wait."""
 FINISH_SECONDS: Final = 1.0
@@ -45,12 +48,15 @@ class Connection(asyncio.Protocol):
         self.idle_until = 0.0
         self.is_last = False
         """Not to be used again."""
-        self.lost = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.lost = self._loop.create_future()
         self._on_free = on_free
         self._on_lost = on_lost
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._poll = select.poll()
+        self.deadline = math.inf
+        """When what is asked for must be there, in loop time; the pool looks."""
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._reset(0)
@@ -88,12 +94,15 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             raise UnreachableError("the server closed the connection at once")
         self._reset(limit)
-        self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)
-        self._transport.write(head + body)
+        self.deadline = deadline
+        if len(body) > COPIED_BYTES:
+            self._transport.writelines((head, body))
+        else:
+            self._transport.write(head + body)
 
     def promised_seconds(self) -> int | None:
         """Return how long the server said it keeps the connection open; None where it said nothing."""
-        promise = _KEEP_ALIVE.search(self._fields.get("keep-alive", ""))
+        promise = _KEEP_ALIVE.search(self._fields["keep-alive"]) if "keep-alive" in self._fields else None
         return None if promise is None else int(promise[1])
 
     def address(self) -> Address | None:
@@ -106,6 +115,10 @@ class Connection(asyncio.Protocol):
         self._stop_timer()
         if self._transport is not None:
             self._transport.abort()
+
+    def expire(self) -> None:
+        """End what is under way: its time is over."""
+        self._fail(TimedOutError("the server did not answer in time"))
 
     # The reader's side.
 
@@ -142,7 +155,7 @@ class Connection(asyncio.Protocol):
             self._pieces.clear()
             self._unread = 0
             self._stop_timer()
-            self._timer = asyncio.get_running_loop().call_later(FINISH_SECONDS, self.abort)
+            self._timer = self._loop.call_later(FINISH_SECONDS, self.abort)
             self._resume()
         else:
             self.abort()
@@ -155,7 +168,7 @@ class Connection(asyncio.Protocol):
     async def _wait(self) -> None:
         if self._error is not None:
             raise self._error
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:
@@ -252,7 +265,7 @@ class Connection(asyncio.Protocol):
         self._complete = True
         self._stop_timer()
         if self._discarding:
-            asyncio.get_running_loop().call_soon(self._free)
+            self._loop.call_soon(self._free)
 
     # Ends.
 
@@ -262,9 +275,6 @@ class Connection(asyncio.Protocol):
             self._on_free(self)
         else:
             self.abort()
-
-    def _expire(self) -> None:
-        self._fail(TimedOutError("the server did not answer in time"))
 
     def _fail_too_large(self) -> None:
         self._fail(TooLargeError(f"the answer has more than {self._limit} bytes"))
@@ -280,6 +290,7 @@ class Connection(asyncio.Protocol):
             self._waiter.set_result(None)
 
     def _stop_timer(self) -> None:
+        self.deadline = math.inf
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

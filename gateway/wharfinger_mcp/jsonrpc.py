@@ -34,7 +34,7 @@ Id = str | int
 Params = Mapping[str, Raw]
 
 _NO_PARAMS: Final[Params] = {}
-_PARAM_NAMES: Final = ("name", "arguments", "uri", "_meta", "cursor", "ref", "taskId", "requestState", "inputResponses")
+_PARAM_NAMES: Final = frozenset({"name", "arguments", "uri", "_meta", "cursor", "ref", "taskId", "requestState", "inputResponses"})
 _BY_FOLDED_NAME: Final = {name.casefold(): name for name in _PARAM_NAMES}
 
 
@@ -175,9 +175,8 @@ def _fault(envelope: _Envelope) -> str | None:
     if not 1 <= len(envelope.method) <= MAX_METHOD_CHARS:
         return f"method must have 1 to {MAX_METHOD_CHARS} characters"
     for name in envelope.params or ():
-        known = _BY_FOLDED_NAME.get(name.casefold(), name)
-        if known != name:
-            return f"params has {name!r}: names are case-sensitive, use {known!r}"
+        if name not in _PARAM_NAMES and name.casefold() in _BY_FOLDED_NAME:
+            return f"params has {name!r}: names are case-sensitive, use {_BY_FOLDED_NAME[name.casefold()]!r}"
     return None
 
 

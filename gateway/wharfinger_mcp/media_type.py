@@ -5,7 +5,6 @@ Source: specification 2025-11-25 and 2026-07-28, streamable HTTP, "Sending Messa
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 from wharfinger_mcp import jsonrpc
@@ -19,6 +18,8 @@ ACCEPT_BOTH: Final = f"{JSON}, {EVENT_STREAM}"
 
 def essence(content_type: str | None) -> str:
     """Return the media type without parameters, lower case; empty where there is none."""
+    if content_type in (JSON, EVENT_STREAM):
+        return content_type
     return (content_type or "").partition(";")[0].strip().lower()
 
 
@@ -40,17 +41,14 @@ def reject_media(fields: Fields) -> Rejection | None:
     1. `Content-Type` is `application/json` → else 415.
     2. `application/json` is acceptable → else 406. The specification has clients list `text/event-stream` too; one that
        does not is served as long as its answers need no stream.
+    3. `Content-Encoding`, if given, is `identity` → else 415.
     """
-    return _rejected(",".join(fields.getall("Content-Type", [])), ",".join(fields.getall("Accept", [])))
-
-
-@lru_cache(maxsize=256)
-def _rejected(content_type: str, accept: str) -> Rejection | None:
-    """See `reject_media`; clients say the same again and again."""
-    if essence(content_type) != JSON:
+    if essence(",".join(fields.getall("Content-Type", []))) != JSON:
         return Rejection(415, jsonrpc.INVALID_REQUEST, f"Content-Type must be {JSON}")
-    if not _accepts(accept, JSON):
+    if not accepts(fields, JSON):
         return Rejection(406, jsonrpc.INVALID_REQUEST, f"Accept must list {ACCEPT_BOTH}")
+    if any(coding.strip().lower() != "identity" for coding in fields.getall("Content-Encoding", [])):
+        return Rejection(415, jsonrpc.INVALID_REQUEST, "Content-Encoding: send the body as it is")
     return None
 
 

@@ -51,8 +51,7 @@ class Legacy:
     """Of the header; None where it is absent: then what the session negotiated, else 2025-03-26."""
 
 
-@dataclass(frozen=True, slots=True)
-class Modern:
+class Modern(msgspec.Struct, frozen=True):
     """Serve by what the request says of itself."""
 
     version: str
@@ -83,7 +82,23 @@ _meta = msgspec.json.Decoder(_Meta)
 _VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
 
 
-def classify(fields: Fields, message: Message | Batch | Malformed) -> Legacy | Modern | Rejection:
+class Routing(msgspec.Struct, frozen=True):
+    """The header fields that say by which rules a message is served."""
+
+    version: str | None
+    method: str | None
+    name: str | None
+    twice: str | None
+    """The first of them that is given more than once."""
+
+
+def routing(fields: Fields) -> Routing:
+    """Return the routing fields of a request."""
+    version, method, name = (header.sole(fields, one) for one in (header.PROTOCOL_VERSION, header.METHOD, header.NAME))
+    return Routing(version, method, name, header.repeated(fields, header.PROTOCOL_VERSION, header.METHOD, header.NAME))
+
+
+def classify(fields: Routing, message: Message | Batch | Malformed) -> Legacy | Modern | Rejection:
     """Return under which rules a POST is served, or why it is not. First failure wins.
 
     1. The body is JSON-RPC → else 400 with the parser's code.
@@ -109,10 +124,9 @@ def classify(fields: Fields, message: Message | Batch | Malformed) -> Legacy | M
     """
     if isinstance(message, Malformed):
         return Rejection(400, message.code, message.message)
-    twice = header.repeated(fields, header.PROTOCOL_VERSION, header.METHOD, header.NAME)
-    if twice is not None:
-        return _mismatch(f"{twice} is given more than once")
-    version = header.sole(fields, header.PROTOCOL_VERSION)
+    if fields.twice is not None:
+        return _mismatch(f"{fields.twice} is given more than once")
+    version = fields.version
     if _is_modern(version, message):
         return _classify_modern(fields, version, message)
     return _classify_legacy(version, message)
@@ -142,7 +156,7 @@ def _classify_legacy(version: str | None, message: Message | Batch) -> Legacy | 
     return Legacy(version)
 
 
-def _classify_modern(fields: Fields, version: str | None, message: Message | Batch) -> Modern | Rejection:
+def _classify_modern(fields: Routing, version: str | None, message: Message | Batch) -> Modern | Rejection:
     if isinstance(message, Batch | Response):
         return Rejection(400, jsonrpc.INVALID_REQUEST, "the body must be one request or notification")
     meta = _read_meta(message)
@@ -186,15 +200,15 @@ def _classify_notification(version: str | None, meta: _Meta | Rejection) -> Mode
     return Modern(named, {})
 
 
-def _header_fault(fields: Fields, request: Request) -> str | None:
-    method = header.sole(fields, header.METHOD)
+def _header_fault(fields: Routing, request: Request) -> str | None:
+    method = fields.method
     if method != request.method:
         return f"{header.METHOD} {_stated(method)} and the body has {_shown(request.method)}"
     member = header.NAMED_BY.get(request.method)
     if member is None:
         return None
     name = jsonrpc.text_member(request.params, member)
-    stated = header.sole(fields, header.NAME)
+    stated = fields.name
     if stated is None:
         return None if name is None else f"{header.NAME} is missing and the body has params.{member}"
     if not header.is_field_value(stated) or header.decode_value(stated) != name:

@@ -14,7 +14,6 @@ import asyncio
 import itertools
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -34,6 +33,7 @@ from wharfinger_mcp.exchange import Bounds, Listener, OnMessage, Outcome, Outgoi
 from wharfinger_mcp.handshake import Handshake
 from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.jsonrpc import Id, Params, Response
+from wharfinger_mcp.loop_time import loop_time
 from wharfinger_mcp.session import Session, SessionMaker, TransportName
 
 _CONTRADICTIONS: Final = (400, 404, 405)
@@ -43,8 +43,7 @@ _CLOSE_BYTES: Final = 64 * 1024
 NO_FIELDS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class CallLimits:
+class CallLimits(NamedTuple):
     """Bounds of one call, its session's making included."""
 
     seconds: float = 60.0
@@ -263,9 +262,9 @@ def _is_session_lost(outcome: Outcome, session: Session) -> bool:
 
 
 def _soon() -> Bounds:
-    return Bounds(asyncio.get_running_loop().time() + _CLOSE_SECONDS, _CLOSE_BYTES)
+    return Bounds(loop_time() + _CLOSE_SECONDS, _CLOSE_BYTES)
 
 
 def _bounds(limits: CallLimits | None) -> Bounds:
     limits = limits or CallLimits()
-    return Bounds(asyncio.get_running_loop().time() + limits.seconds, limits.answer_bytes)
+    return Bounds(loop_time() + limits.seconds, limits.answer_bytes)

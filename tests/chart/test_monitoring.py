@@ -29,8 +29,10 @@ def series() -> dict[str, set[str]]:
 def _of(registry: CollectorRegistry) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for collector, names in registry._collector_to_names.items():  # the only place that has labels of series without samples
-        labels = set(collector._labelnames)  # type: ignore[attr-defined]
-        found |= {name: labels | ({"le"} if name.endswith("_bucket") else set()) for name in names}
+        own = [collector] if hasattr(collector, "_labelnames") else list(collector.collect())
+        for name in names:
+            (labels,) = [set(one._labelnames) for one in own if len(own) == 1 or name.startswith(one.name)]  # type: ignore[union-attr]
+            found[name] = labels | ({"le"} if name.endswith("_bucket") else set())
     return found
 
 

@@ -1,6 +1,7 @@
 """HTTP/1.1 towards clients, byte by byte: where requests end, what follows what, and when a connection does."""
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -276,6 +277,25 @@ async def test_a_connection_that_nobody_uses_is_closed_and_one_with_a_request_un
         assert await idle.rest() == b""
         gate.set()
         assert (await busy.answer()).status == 200
+
+
+async def test_what_was_made_of_a_head_is_forgotten_within_a_second_or_two() -> None:
+    class Conclusion:
+        """What somebody concludes."""
+
+    conclusions: list[weakref.ref[Conclusion]] = []
+
+    async def conclude(exchange: Exchange) -> None:
+        exchange.head.memo = exchange.head.memo or Conclusion()
+        conclusions.append(weakref.ref(exchange.head.memo))  # type: ignore[arg-type]
+        exchange.answer(200, {}, b"")
+
+    async with served(conclude, keepalive_seconds=30.0) as scene:
+        client = await scene.connect(post(b"") + post(b""))
+        for _ in range(2):
+            await client.answer()
+        assert conclusions[0]() is conclusions[1]()
+        await eventually(lambda: conclusions[0]() is None)
 
 
 async def test_a_client_that_leaves_is_noticed_while_its_request_is_under_way() -> None:

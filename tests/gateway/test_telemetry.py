@@ -10,7 +10,7 @@ from gateway_served import Serve, Served
 from gateway_upstream import UpstreamServer
 from gateway_world import ALICE, DAVE, gateway, installation, pinned, text_of, token, tool
 from own_address import ADDRESS, rules
-from wharfinger_gateway import telemetry as telemetry_module
+from wharfinger_gateway import call_metrics
 from wharfinger_gateway.connection_bounds import Ended
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.upstreams import Upstreams
@@ -68,7 +68,7 @@ async def test_calls_errors_and_durations_are_counted_by_gateway_server_and_tool
 async def test_tools_beyond_a_number_are_counted_together(
     serve: Serve, modern_server: UpstreamServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telemetry_module, "MAX_TOOLS", 3)
+    monkeypatch.setattr(call_metrics, "MAX_TOOLS", 3)
     names = [f"t{number}" for number in range(6)]
     tools = [tool(name) for name in names]
     served = serve(installation("bot", team="engineering", url=modern_server.url, tools=tools), gateway("tools", pinned("bot")))

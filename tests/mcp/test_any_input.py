@@ -24,7 +24,7 @@ from wharfinger_mcp.jsonrpc import Malformed, Params, Response
 from wharfinger_mcp.media_type import accepts, essence, reject_media
 from wharfinger_mcp.param_header import InvalidAnnotation, headers_for, param_headers, param_mismatch
 from wharfinger_mcp.resource_tool import tool_result
-from wharfinger_mcp.revision import ERROR_STATUS, Legacy, Modern, Rejection, classify
+from wharfinger_mcp.revision import ERROR_STATUS, Legacy, Modern, Rejection, classify, routing
 from wharfinger_mcp.sse import EventStream, EventTooLargeError
 from wharfinger_mcp.trace_context import from_fields
 
@@ -38,7 +38,7 @@ def raw(members: dict[str, Any]) -> Params:
 
 @given(FIELDS, BODIES)
 def test_a_post_is_served_by_one_era_or_rejected_with_a_status_of_the_table(fields: CIMultiDict[str], body: bytes) -> None:
-    served = classify(fields, jsonrpc.parse(body))
+    served = classify(routing(fields), jsonrpc.parse(body))
     assert isinstance(served, Legacy | Modern | Rejection)
     if isinstance(served, Rejection):
         assert served.status == ERROR_STATUS[served.code]

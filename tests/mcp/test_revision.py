@@ -7,7 +7,7 @@ import pytest
 from multidict import CIMultiDict
 
 from wharfinger_mcp import jsonrpc, revision
-from wharfinger_mcp.revision import Legacy, Modern, Rejection, classify
+from wharfinger_mcp.revision import Legacy, Modern, Rejection, classify, routing
 
 MODERN = "2026-07-28"
 VERSION = "io.modelcontextprotocol/protocolVersion"
@@ -31,7 +31,7 @@ def fields(version: str | None = MODERN, method: str | None = None, name: str | 
 
 def outcome(headers: Fields, body: object) -> Legacy | Modern | Rejection:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return classify(CIMultiDict(headers), jsonrpc.parse(raw))
+    return classify(routing(CIMultiDict(headers)), jsonrpc.parse(raw))
 
 
 LIST = request("tools/list", META)

@@ -100,6 +100,13 @@ class Recorder:
 
 
 @dataclass
+class Kept:
+    """A head, as far as it is remembered."""
+
+    memo: object = None
+
+
+@dataclass
 class Caller:
     """Sends as one caller to one gateway."""
 
@@ -109,6 +116,8 @@ class Caller:
     session: str | None = None
     channel: Recorder = field(default_factory=Recorder)
     """Where everything goes that comes before replies."""
+    heads: dict[object, Kept] = field(default_factory=dict)
+    """What is remembered of the heads that were sent before, as on one connection."""
 
     async def send(self, body: bytes = b"", verb: str = "POST", path: str | None = None, **headers: str) -> Answered:
         """Send one HTTP request; headers are named with underscores."""
@@ -123,7 +132,8 @@ class Caller:
             return body if len(body) <= limit else Refusal(Reason.TOO_LARGE)
 
         where, _, query = (path or f"/v1/mcp/{self.gateway}").partition("?")
-        return Answered(await self.serve(Incoming(verb, where, fields, read, self.channel, query=query)))
+        kept = self.heads.setdefault((verb, path, *fields.items()), Kept())
+        return Answered(await self.serve(Incoming(verb, where, fields, read, self.channel, query, kept)))
 
     async def request(self, method: str, params: Json | None = None, *, id_: object = 1, **headers: str) -> Answered:
         """Send one request as a legacy client does."""
