@@ -2,8 +2,8 @@
 
 Invariants:
 
-- One HTTP request for each call once the server is known, on whichever transport. A call is sent a second time in one case only: the server answered
-  404 to the session, and therefore did not take the call.
+- One HTTP request for each call once the server is known, on whichever transport. A call is sent a second time in two cases only: the server
+  answered 404 to the session, or that it does not serve the revision, and therefore did not take the call.
 - An upstream belongs to one principal: its legacy session is his. Credentials are given with each call and kept nowhere.
 - Callers that arrive while the session is being made share the attempt and its outcome.
 """
@@ -110,13 +110,16 @@ class Upstream:
     async def _call(self, one: _Call) -> Response:
         session = await self._open(one.headers, one.bounds)
         outcome = await self._post(session, one)
-        if _is_session_lost(outcome, session):
-            self._forget(session, session.server.era)
+        if _is_session_lost(outcome, session) or _is_outdated(outcome):
+            self._forget(session, None if _is_outdated(outcome) else session.server.era)
             session = await self._open(one.headers, one.bounds)
             outcome = await self._post(session, one)
             if _is_session_lost(outcome, session):
                 self._forget(session, session.server.era)
                 raise SessionGoneError("the server answers HTTP 404 to a session it has just made: do its replicas share sessions?")
+            if _is_outdated(outcome):
+                self._forget(session)
+                raise ProtocolError("the server refuses the revision on which it has just agreed: do its replicas run one version?")
         return self._settle(outcome, session)
 
     async def answer(self, request_id: Id, response: Response, headers: Mapping[str, str]) -> None:
@@ -213,8 +216,6 @@ class Upstream:
             raise outcome.refusal or ProtocolError("the server answered a request with no message")
         error = response.error
         if error is not None:
-            if error.code == jsonrpc.UNSUPPORTED_PROTOCOL_VERSION:
-                self._forget(session)
             # Checked before anything else of the request (2026-07-28, streamable HTTP, "Server Validation").
             if error.code == jsonrpc.HEADER_MISMATCH and outcome.status == 400 and session.server.era is Era.MODERN:
                 raise HeadersRefusedError("the server says that the headers do not match the call, which it did not carry out")
@@ -259,6 +260,12 @@ def _is_session_lost(outcome: Outcome, session: Session) -> bool:
         return False
     error = outcome.response.error if outcome.response is not None else None
     return error is None or error.code != jsonrpc.METHOD_NOT_FOUND
+
+
+def _is_outdated(outcome: Outcome) -> bool:
+    """Whether the server no longer serves the revision, which it says before it looks at the request (2026-07-28, "Server Validation")."""
+    error = outcome.response.error if outcome.response is not None else None
+    return outcome.status == 400 and error is not None and error.code == jsonrpc.UNSUPPORTED_PROTOCOL_VERSION
 
 
 def _soon() -> Bounds:

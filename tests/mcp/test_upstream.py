@@ -10,7 +10,7 @@ from eventually import eventually
 from recording_server import Http, RecordingServer, always, error, streamed
 from upstream_calls import CREDENTIAL, both_eras, call, made, params, value_of
 from wharfinger_mcp.envelope import Era
-from wharfinger_mcp.errors import InterruptedCallError, MisconfiguredError, RefusedError, SessionGoneError
+from wharfinger_mcp.errors import InterruptedCallError, MisconfiguredError, ProtocolError, RefusedError, SessionGoneError
 from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.upstream import CallLimits
 
@@ -185,6 +185,30 @@ async def test_a_server_replaced_by_one_of_the_other_era_is_found_out_at_the_nex
         await call(upstream)
     assert value_of(await call(upstream)) == {"called": "tools/call"}
     assert (await upstream.open(CREDENTIAL)).era is Era.LEGACY
+
+
+async def test_a_server_that_serves_the_revision_no_more_is_asked_again_by_what_it_serves_now(client: HttpClient, http: Http) -> None:
+    server = RecordingServer(modern=True)
+    upstream = await made(server, client, http)
+    await call(upstream)
+    server.modern = False
+
+    async def refuse_modern(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+        return error(message, -32022, status=400) if "Mcp-Method" in request.headers else server.by_era(request, message)
+
+    server.replies["tools/call"] = refuse_modern
+    assert value_of(await call(upstream)) == {"called": "tools/call"}
+    assert (await upstream.open(CREDENTIAL)).era is Era.LEGACY
+
+
+async def test_a_server_that_refuses_what_it_has_agreed_on_fails_the_call_and_is_not_asked_for_ever(client: HttpClient, http: Http) -> None:
+    async def refuse(_: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+        return error(message, -32022, status=400)
+
+    server = RecordingServer(modern=True, replies={"tools/call": refuse})
+    with pytest.raises(ProtocolError, match="just agreed"):
+        await call(await made(server, client, http))
+    assert server.count()["tools/call"] == 2
 
 
 @both_eras
