@@ -11,13 +11,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiohttp import web
-
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.login import Login
 from wharfinger_gateway.audit import AuditLog
 from wharfinger_gateway.connection_bounds import raise_file_limit
 from wharfinger_gateway.current import Current
+from wharfinger_gateway.http_server import HttpServer
 from wharfinger_gateway.last_used import LastUsed
 from wharfinger_gateway.late_doors import LateDoors
 from wharfinger_gateway.oauth_edge import Answer
@@ -32,7 +31,6 @@ from wharfinger_gateway.web import mcp_server, probe_server
 from wharfinger_mcp.http_client import HttpClient
 
 _log = logging.getLogger(__name__)
-_LISTENING = "listening for %s on %s port %s"
 
 
 async def run(settings: Settings, login: Login) -> None:
@@ -87,13 +85,12 @@ async def serving(
     upstreams = Upstreams(HttpClient(observe=telemetry.connected))
     pipeline = Pipeline(current, upstreams, telemetry, Place(settings.listen.loopback, settings.replica_address))
     sweeping = [asyncio.create_task(one.sweep()) for one in (upstreams, pipeline)]
-    probe = probe_server(lambda: current.snapshot is not None and not stop.is_set(), telemetry.registry)
+    probes = probe_server(lambda: current.snapshot is not None and not stop.is_set(), telemetry.registry)
     server = mcp_server(pipeline.serve, telemetry.client_ended, aside)
     telemetry.watch_clients(lambda: len(server.connections), lambda: server.connections.unread)
     telemetry.watch_sessions(lambda: len(upstreams))
-    for host, port in await server.listen(settings.listen.host, settings.listen.port):
-        _log.info(_LISTENING, "clients", host, port)
-    probes = await _listen_for_probes(probe, settings.probe_listen)  # last: who asks whether it is ready may connect at once
+    await _listen("clients", server, settings.listen)
+    await _listen("probes", probes, settings.probe_listen)  # last: who asks whether it is ready may connect at once
     try:
         yield telemetry, upstreams
     finally:
@@ -106,7 +103,7 @@ async def serving(
         await upstreams.close()
         await pipeline.close()
         await asyncio.to_thread(tracer.close)
-        await probes.cleanup()
+        await probes.close()
         audit.flush()
 
 
@@ -127,10 +124,6 @@ def _tracer(settings: Settings) -> Tracer:
     return Exporting()
 
 
-async def _listen_for_probes(server: web.Server, address: Address) -> web.ServerRunner:
-    runner = web.ServerRunner(server, shutdown_timeout=0.0)
-    await runner.setup()
-    await web.TCPSite(runner, address.host, address.port).start()
-    for host, port, *_ in runner.addresses:
-        _log.info(_LISTENING, "probes", host, port)
-    return runner
+async def _listen(whom: str, server: HttpServer, address: Address) -> None:
+    for host, port in await server.listen(address.host, address.port):
+        _log.info("listening for %s on %s port %s", whom, host, port)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -14,13 +12,10 @@ from wharfinger_crds import names
 from wharfinger_gateway import oauth_edge
 from wharfinger_gateway.channel import HttpChannel
 from wharfinger_gateway.connection_bounds import Ended
+from wharfinger_gateway.http_answer import TEXT
 from wharfinger_gateway.http_exchange import Exchange
 from wharfinger_gateway.http_server import HttpServer
 from wharfinger_gateway.incoming import Incoming, Reply
-
-# aiohttp logs every malformed request with a traceback that quotes it, Authorization included.
-_silent = logging.getLogger(f"{__name__}.silent")
-_silent.disabled = True
 
 _CALLS: Final = f"{names.ENDPOINT_PREFIX}/"
 Serve = Callable[[Incoming], Awaitable[Reply]]
@@ -43,18 +38,18 @@ def mcp_server(serve: Serve, ended: Callable[[Ended], None] = lambda _: None, as
     return HttpServer(handle, ended=ended)
 
 
-def probe_server(ready: Callable[[], bool], registry: CollectorRegistry) -> web.Server:
+def probe_server(ready: Callable[[], bool], registry: CollectorRegistry) -> HttpServer:
     """Return the server for the kubelet and for Prometheus."""
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        match request.path:
+    async def handle(exchange: Exchange) -> None:
+        match exchange.head.path:
             case "/livez":
-                return web.Response(text="ok")
+                exchange.answer(200, TEXT, b"ok")
             case "/readyz":
-                return web.Response(text="ok") if ready() else web.Response(status=503, text="not ready")
+                exchange.answer(*((200, TEXT, b"ok") if ready() else (503, TEXT, b"not ready")))
             case "/metrics":
-                return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+                exchange.answer(200, {"Content-Type": CONTENT_TYPE_LATEST}, generate_latest(registry))
             case _:
-                return web.Response(status=404, text="not found")
+                exchange.answer(404, TEXT, b"not found")
 
-    return web.Server(handle, access_log=None, logger=_silent)
+    return HttpServer(handle)
