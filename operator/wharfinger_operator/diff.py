@@ -133,14 +133,16 @@ def _added(live: object, desired: object, path: str, kind: str) -> list[str]:
     if isinstance(desired, list) and isinstance(live, list):
         found = [f"{path}[{len(desired)}]"] if len(live) > len(desired) else []
         for a, b in zip(live, desired, strict=False):
-            found += _added(a, b, f"{path}[]", kind)
+            if a != b:
+                found += _added(a, b, f"{path}[]", kind)
         return found
     if not isinstance(desired, dict) or not isinstance(live, dict):
         return []
     found = []
     for key, value in live.items():
         if key in desired:
-            found += _added(value, desired[key], f"{path}.{key}", kind)
+            if value != desired[key]:
+                found += _added(value, desired[key], f"{path}.{key}", kind)
         elif not is_filled_in(kind, f"{path}.{key}", value):
             found.append(f"{path}.{key}")
     return found
@@ -159,11 +161,14 @@ def missing(desired: Mapping[str, Any], live: Manifest) -> tuple[str, ...]:
 def _missing_in(live: Mapping[str, Any], desired: Mapping[str, Any], path: str) -> list[str]:
     found: list[str] = []
     for key, value in desired.items():
+        # Equal parts, most of what is compared, are not worth a path.
+        if key in live and live[key] == value:
+            continue
         below = f"{path}.{key}" if path else key
-        if key not in live:
-            found.append(below)
-        elif live[key] != value:
+        if key in live:
             found += _missing(live[key], value, below)
+        else:
+            found.append(below)
     return found
 
 

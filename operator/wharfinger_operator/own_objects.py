@@ -29,6 +29,8 @@ from wharfinger_operator.installation_index import InstallationIndex
 ObjectKey = tuple[str, str]
 OnChange = Callable[[Kind, ObjectKey, Object | None, Object | None, bool], None]
 """Called with the old object, the new one, and whether it was this program that wrote it."""
+PAGE: Final = 100
+"""Objects a request when listing: what a page takes while it is read stays with the process."""
 RESYNC: Final = 600.0
 """Seconds after which a kind is listed in any case."""
 
@@ -136,7 +138,7 @@ class OwnObjects:
     async def _replace(self, kind: Kind, gone: _Gone) -> None:
         before = {key: self._known(kind, key) for key in self._store[kind.kind]}
         seen: set[ObjectKey] = set()
-        async for page in self._cluster.pages(kind_resource(kind), self._scopes[kind]):
+        async for page in self._cluster.pages(kind_resource(kind), self._scopes[kind], limit=PAGE):
             for manifest in page.items:
                 seen.add(_key(manifest))
                 if not gone.is_older(manifest):

@@ -25,7 +25,7 @@ from wharfinger_cluster.login import Login
 from wharfinger_crds import names
 from wharfinger_crds.kinds import Kind
 from wharfinger_operator.kopf_session import kopf_session
-from wharfinger_operator.own_objects import OwnObjects
+from wharfinger_operator.own_objects import PAGE, OwnObjects
 from wharfinger_operator.own_thread import on_own_thread
 
 RETRY_BASE, RETRY_CAP = 0.5, 10.0
@@ -140,7 +140,7 @@ def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True
     settings.posting.enabled = False
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = PAGE
     settings.watching.inactivity_timeout = SILENCE
     settings.networking.error_backoffs = EndlessBackoff()
     settings.networking.request_timeout = 60.0

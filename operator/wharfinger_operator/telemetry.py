@@ -28,6 +28,8 @@ class Telemetry:
         self._requests = Counter(
             "wharfinger_api_requests", "Requests to the API server", ("verb", "resource", "status"), registry=self.registry
         )
+        self._counters: dict[tuple[str, str, int], Counter] = {}
+        """Of requests, by their labels: to find one anew costs more than to count."""
         self._reconciled = Histogram("wharfinger_reconcile_seconds", "Time for one object", ("kind",), registry=self.registry)
         self._failed = Counter("wharfinger_reconcile_errors", "Attempts that failed and are repeated", ("kind",), registry=self.registry)
         self._discoveries = Counter(
@@ -46,7 +48,11 @@ class Telemetry:
 
     def request(self, verb: str, resource: Resource, status: int, _: float) -> None:
         """Count one request to the API server."""
-        self._requests.labels(verb, resource.plural, str(status)).inc()
+        found = verb, resource.plural, status
+        counter = self._counters.get(found)
+        if counter is None:
+            counter = self._counters[found] = self._requests.labels(verb, resource.plural, str(status))
+        counter.inc()
 
     def watch(self, queue: WorkQueue[Any], informers: Callable[[], Iterable[Informer]]) -> None:
         """Show the state of the queue and the copies from now on."""

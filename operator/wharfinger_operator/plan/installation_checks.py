@@ -15,6 +15,7 @@ from wharfinger_crds.settings import Settings
 from wharfinger_operator.plan.egress import egress_problem
 from wharfinger_operator.plan.entry_checks import entry_problem
 from wharfinger_operator.plan.image_rules import base_image_problem, image_problem, pattern_problem
+from wharfinger_operator.plan.once import once
 from wharfinger_operator.plan.override_checks import sidecar_images
 from wharfinger_operator.world import InstallationWorld
 
@@ -127,6 +128,7 @@ def environment_missing(world: InstallationWorld, _: Installation) -> c.Finding 
     return None if name in world.environments else _refused(c.ENVIRONMENT_NOT_FOUND, f"there is no Environment {name}")
 
 
+@once
 def environment_problem(environment: Environment, settings: Settings) -> c.Finding | None:
     """Return why nothing can run in an environment (Accepted=False), or None."""
     spec = environment.spec
