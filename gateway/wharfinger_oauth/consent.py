@@ -140,7 +140,7 @@ def _refused(error: OAuth2Error, asked: object, client: Client, platform: Platfo
 
 def _redirect(wanted: AuthorizationRequest, platform: Platform, **parameters: str) -> Response:
     pairs = [(key, value) for key, value in parameters.items() if value]
-    if wanted.state is not None:
+    if wanted.state:
         pairs.append(("state", wanted.state))
     location = add_params_to_uri(wanted.redirect_uri, [*pairs, ("iss", platform.public_url)])
     return Response(303, b"", {"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
