@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from wharfinger_crds.address_ranges import network
 from wharfinger_crds.base import Duration, Model, ShortText, UserName
 from wharfinger_crds.identity_provider import SecretKey
 
@@ -65,6 +66,17 @@ class OAuth(Model):
     clients: Annotated[tuple[Client, ...], Field(max_length=256)] = ()
     registration: Registration = Registration()
     development_login: DevelopmentLogin | None = None
+    trusted_proxies: Annotated[tuple[Annotated[str, StringConstraints(max_length=49)], ...], Field(max_length=32)] = ()
+    """Addresses (CIDRs) of what forwards requests to the gateway: whom they name in X-Forwarded-For is counted for limits, and not they."""
+
+    @model_validator(mode="after")
+    def _names_networks(self) -> Self:
+        for text in self.trusted_proxies:
+            try:
+                network(text)
+            except ValueError:
+                raise ValueError(f"trustedProxies: {text!r} is no CIDR such as 10.0.0.0/8") from None
+        return self
 
     @model_validator(mode="after")
     def _names_clients_once(self) -> Self:

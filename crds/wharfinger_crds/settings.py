@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from wharfinger_crds.base import Label, Model, Subdomain, UserName
-from wharfinger_crds.identity_provider import IdentityProvider
+from wharfinger_crds.identity_provider import IdentityProvider, names_user
 from wharfinger_crds.oauth import OAuth
 from wharfinger_crds.pod_defaults import PodDefaults, resources_problem
 
@@ -116,6 +116,8 @@ class Settings(Model):
 
     @model_validator(mode="after")
     def _names_what_there_is(self) -> Self:
+        if names_user(self.public_url):
+            raise ValueError("publicUrl: holds a user or a password")
         providers = [one.name for one in self.identity_providers]
         for name in sorted({name for name in providers if providers.count(name) > 1}):
             raise ValueError(f"identityProviders: {name} is there twice")

@@ -56,6 +56,11 @@ class Browser:
         return given.isascii() and hmac.compare_digest(self.proof(page, root_key), given)
 
 
+def switch_page(sealed: str) -> str:
+    """Return the page, as `proof` takes it, of the form with which somebody else takes over an authorization request."""
+    return f"switch {sealed}"
+
+
 def browser_of(request: Request, platform: Platform, now: float) -> Browser:
     """Return the browser that a request comes from; one without a cookie is new."""
     known = request.cookies.get(_name(platform, "browser"), "")

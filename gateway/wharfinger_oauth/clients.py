@@ -11,6 +11,7 @@ from wharfinger_oauth.client_assertion import Assertions
 from wharfinger_oauth.client_credentials import Credentials, credentials
 from wharfinger_oauth.client_document import document_host, is_trusted
 from wharfinger_oauth.documents import Documents
+from wharfinger_oauth.platform import secret_at
 from wharfinger_oauth.registration import MARK, read_client_id
 from wharfinger_oauth.request import Request
 
@@ -52,12 +53,8 @@ class Clients:
         client = await self.find(given.client_id) if given else None
         return client if given and client and self._proves(given, client) else None
 
-    def authenticate(self, client: Client, request: Request) -> bool:
-        """Tell whether a request to the token endpoint comes from this client, proven in the one way that is the client's."""
-        given = credentials(request)
-        return given is not None and self._proves(given, client)
-
     def _proves(self, given: Credentials, client: Client) -> bool:
+        """Tell whether credentials are the client's, in the one way that is the client's."""
         if (given.client_id, given.method) != (client.id, client.method):
             return False
         match client.method:
@@ -74,8 +71,8 @@ def _named(one: oauth.Client, secrets: Mapping[tuple[str, str], bytes]) -> Clien
     if one.secret_ref is None:
         return Client(one.id, one.name, one.redirect_uris, "Settings")
     try:
-        secret = secrets[one.secret_ref.name, one.secret_ref.key].decode().strip()
-    except (KeyError, UnicodeDecodeError):
+        secret = (secret_at(secrets, one.secret_ref) or b"").decode()
+    except UnicodeDecodeError:
         return None
     return Client(one.id, one.name, one.redirect_uris, "Settings", one.method, secret) if secret else None
 

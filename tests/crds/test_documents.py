@@ -34,11 +34,29 @@ def test_settings_say_who_is_in_which_team() -> None:
         (("teams:", "dns: {platform: Azure}\nteams:"), "dns.platform"),
         (("teams:", "dns: {addresses: [kube-dns]}\nteams:"), "dns"),
         (("teams:", "dns: {platform: EKSAuto}\nteams:"), "dns"),
+        (("teams:", "oauth: {trustedProxies: [ingress]}\nteams:"), "oauth: Value error, trustedProxies"),
     ],
 )
 def test_wrong_settings_are_refused_by_the_path_of_the_field(change: tuple[str, str], path: str) -> None:
     with pytest.raises(SettingsError, match=path.replace(".", r"\.")):
         read_settings(SETTINGS.replace(*change))
+
+
+@pytest.mark.parametrize("user", ["user:swordfish@", "user@", ":swordfish@", "@", "a:b@c@"])
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_no_url_of_the_settings_holds_a_user_or_a_password_and_the_refusal_names_the_field_and_not_them(scheme: str, user: str) -> None:
+    provider = f"identityProviders: [{{name: okta, clientId: c, issuer: '{scheme}://{user}okta.example/a@b'}}]"
+    with pytest.raises(SettingsError, match=r"identityProviders\.0.*issuer: holds a user or a password") as refused:
+        read_settings(SETTINGS + provider)
+    assert "swordfish" not in str(refused.value)
+    with pytest.raises(SettingsError, match="publicUrl: holds a user or a password") as refused:
+        read_settings(SETTINGS.replace("https://", f"{scheme}://{user}"))
+    assert "swordfish" not in str(refused.value)
+
+
+def test_an_issuer_may_have_any_path() -> None:
+    provider = "identityProviders: [{name: okta, clientId: c, issuer: 'https://okta.example/a@b'}]"
+    assert read_settings(SETTINGS + provider).identity_providers[0].issuer == "https://okta.example/a@b"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "a: [", "just text"])

@@ -84,7 +84,8 @@ class Scene:
 
     async def prepare(self, server: str, **changes: Any) -> None:
         """Make the objects: a gateway `tools` for team engineering with `bot__echo` of a server."""
-        secret = world.secret("okta-client", "secret", self.provider.client_secret.encode(), part=names.CLIENT_SECRET_PART)
+        # As `echo` and many editors write it.
+        secret = world.secret("okta-client", "secret", f"{self.provider.client_secret}\n".encode(), part=names.CLIENT_SECRET_PART)
         await self.platform.apply(self.settings(**changes), world.root_key(), secret)
         await keep_signing_keys(self.platform.cluster, self.platform.system, time.time(), 3600.0)
         await self.platform.install(server)
@@ -213,8 +214,8 @@ async def client(made: Scene, **metadata: Any) -> AsyncIterator[Client]:
 
 
 def fields(page: str) -> dict[str, str]:
-    """Return the hidden fields of a page's form."""
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page)
+    """Return the hidden fields of a page's first form."""
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.partition("</form>")[0])
     return {name: html.unescape(value) for name, value in found}
 
 

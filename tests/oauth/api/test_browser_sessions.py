@@ -1,10 +1,13 @@
 """Sessions of browsers: that nobody can be given another's, and nothing of one counts in the next."""
 
-from urllib.parse import parse_qs, urlencode, urlsplit
+import html
+import re
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx
 import pytest
 
+import authorization_scene
 from authorization_scene import Client, Scene, fields
 
 
@@ -82,3 +85,52 @@ async def test_a_login_makes_a_new_session_whatever_cookies_were_planted_before(
     old = await client.http.post(f"{scene.url}/oauth/consent", data={**fields(page.text), "answer": "allow"})
     assert old.status_code == 400
     assert not await scene.grants()
+
+
+def switch_form(page: httpx.Response) -> dict[str, str]:
+    """Return what the form sends with which somebody else signs in."""
+    return fields(page.text.partition("/oauth/login/switch")[2])
+
+
+@pytest.mark.requirement("AUT-1")
+@pytest.mark.parametrize("first", ["alice", "bob"], ids=["from the consent page", "from the page that refuses him"])
+async def test_whoever_is_not_who_is_signed_in_signs_in_for_the_same_request(scene: Scene, client: Client, first: str) -> None:
+    scene.provider.change("carol", name="Carol", groups=["engineering"])
+    page = await client.consent_page(person=first)
+    assert f"okta:{first}" in page.text
+    choice = await client.http.post(f"{scene.url}/oauth/login/switch", data=switch_form(page))
+    assert choice.status_code == 200
+    assert not has_session(client.http)
+    link = re.search(r'<a class="button" href="([^"]+)"', choice.text)
+    assert link is not None
+    chosen = await client.http.get(html.unescape(link[1]))
+    at_provider = chosen.headers["Location"]
+    assert parse_qs(urlsplit(at_provider).query)["prompt"] == ["login"]
+    back = await client.http.get(await scene.provider.login(at_provider, "carol"))
+    asked = await client.http.get(urljoin(str(back.url), back.headers["Location"]))
+    assert "okta:carol" in asked.text
+    # What was asked of the first one is not answered by the second.
+    if first == "alice":
+        old = await client.http.post(f"{scene.url}/oauth/consent", data={**fields(page.text), "answer": "allow"})
+        assert old.status_code == 400
+    allowed = await client.http.post(f"{scene.url}/oauth/consent", data={**fields(asked.text), "answer": "allow"})
+    assert (await client.redeem(authorization_scene.redirected(allowed)["code"])).status_code == 200
+    (grant,) = await scene.grants()
+    assert grant["spec"]["user"] == "okta:carol"
+
+
+@pytest.mark.requirement("AUT-1")
+async def test_no_other_page_can_end_a_session(scene: Scene, client: Client) -> None:
+    page = await client.consent_page()
+    form = switch_form(page)
+    url = f"{scene.url}/oauth/login/switch"
+    forged = [{**form, "csrf": ""}, {**form, "csrf": fields(page.text)["csrf"]}, {**form, "request": "x"}, {}]
+    for sent in forged:
+        assert (await client.http.post(url, data=sent)).status_code == 400
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert (await client.http.post(url, data=form, headers=headers)).status_code == 400
+    assert (await client.http.get(f"{url}?{urlencode(form)}")).status_code == 405
+    async with httpx.AsyncClient() as other:
+        assert (await other.post(url, data=form)).status_code == 400
+    assert has_session(client.http)
+    assert (await client.consent_page()).status_code == 200
