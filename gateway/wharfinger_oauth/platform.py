@@ -52,6 +52,11 @@ class Platform:
         return urlsplit(self.public_url).scheme == "https"
 
     @property
+    def path(self) -> str:
+        """What the public URL has behind its host: what is in front of the gateway takes it off requests, but for those of metadata."""
+        return urlsplit(self.public_url).path
+
+    @property
     def access_lifetime(self) -> int:
         """Seconds."""
         return int(seconds(self.oauth.access_lifetime))

@@ -180,7 +180,8 @@ def _discovered(path: str, platform: Platform) -> Response | None:
         if path == known or path.startswith(f"{known}/"):
             return metadata.server_metadata(platform)
     if path.startswith(paths.RESOURCE_METADATA):
-        return metadata.resource_metadata(platform, path.removeprefix(paths.RESOURCE_METADATA))
+        asked = path.removeprefix(paths.RESOURCE_METADATA)
+        return metadata.resource_metadata(platform, asked) or metadata.resource_metadata(platform, asked.removeprefix(platform.path))
     return None
 
 

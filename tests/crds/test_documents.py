@@ -54,6 +54,14 @@ def test_no_url_of_the_settings_holds_a_user_or_a_password_and_the_refusal_names
     assert "swordfish" not in str(refused.value)
 
 
+@pytest.mark.parametrize("path", ["/a//b", "/a/../b", "/.well-known", "/a;b", "/a%2fb", "/a,b", "/ä", '/a"b', "/a\\\\b", "/a/.b"])
+def test_a_path_of_the_public_url_that_could_be_read_in_two_ways_is_refused(path: str) -> None:
+    with pytest.raises(SettingsError, match="publicUrl: its path has"):
+        read_settings(SETTINGS.replace("publicUrl: https://mcp.acme.dev", f"publicUrl: 'https://mcp.acme.dev{path}'"))
+    plain = "https://mcp.acme.dev/tools/mcp-1.0_x~"
+    assert read_settings(SETTINGS.replace("https://mcp.acme.dev", plain)).public_url == plain
+
+
 def test_an_issuer_may_have_any_path() -> None:
     provider = "identityProviders: [{name: okta, clientId: c, issuer: 'https://okta.example/a@b'}]"
     assert read_settings(SETTINGS + provider).identity_providers[0].issuer == "https://okta.example/a@b"
