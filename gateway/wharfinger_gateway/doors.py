@@ -16,6 +16,7 @@ from wharfinger_gateway.current import Current
 from wharfinger_gateway.grant_index import WatchedGrants
 from wharfinger_gateway.limits import Buckets
 from wharfinger_gateway.platforms import Platforms
+from wharfinger_gateway.provider_keys import ProviderKeys
 from wharfinger_oauth.documents import Documents
 from wharfinger_oauth.grants import Grants
 from wharfinger_oauth.guarded_http import Fetcher
@@ -35,6 +36,7 @@ class Doors:
     """The doors of one gateway process."""
 
     grants: WatchedGrants
+    keys: ProviderKeys
     _server: AuthorizationServer
 
     async def answer(self, request: Request) -> Response | None:
@@ -63,7 +65,7 @@ async def opened(cluster: Cluster, namespace: str, current: Current, clock: Call
         bearers = Bearers(platforms, grants, server.issuers, review, clock)
         bearers.note, current.bearers = current.bearers.note, bearers
         try:
-            yield Doors(grants, server)
+            yield Doors(grants, ProviderKeys(server.issuers), server)
         finally:
             accounts.close()
             server.close()

@@ -20,7 +20,8 @@ from wharfinger_crds.address_ranges import network
 from wharfinger_oauth import metadata, pages, paths, registration
 from wharfinger_oauth.browser import browser_of
 from wharfinger_oauth.client_assertion import Assertions
-from wharfinger_oauth.clients import Clients
+from wharfinger_oauth.client_keys import ClientKeys
+from wharfinger_oauth.clients import Clients, Proofs
 from wharfinger_oauth.connected import ConnectedApplications
 from wharfinger_oauth.consent import Consent
 from wharfinger_oauth.documents import Documents
@@ -91,6 +92,7 @@ class AuthorizationServer:
         self._tokens = TokenEndpoint(stores.grants, stores.logins, clock)
         self._routes = routes(Login(stores.logins, clock), Consent(clock), ConnectedApplications(stores.grants, clock))
         self._slots, self._beginnings = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
+        self._client_keys = ClientKeys(outside.http)
         self._parts: Parts | None = None
 
     def issuers(self) -> Mapping[str, TrustedIssuer]:
@@ -99,7 +101,8 @@ class AuthorizationServer:
         return parts.issuers if parts else MappingProxyType({})
 
     def close(self) -> None:
-        """End what is fetched of identity providers."""
+        """End what is fetched of identity providers and clients."""
+        self._client_keys.close()
         for one in self._parts.issuers.values() if self._parts else ():
             one.close()
 
@@ -166,7 +169,10 @@ class AuthorizationServer:
         }
         kept = self._parts is not None and self._parts.platform.public_url == platform.public_url
         assertions = self._parts.assertions if kept and self._parts else _assertions(platform, self._clock)
-        clients = Clients(platform.oauth, platform.secrets, platform.root_key, self._outside.documents, assertions)
+        self._client_keys.only({one.jwks_uri for one in platform.oauth.clients if one.jwks_uri is not None})
+        clients = Clients(
+            platform.oauth, platform.secrets, platform.root_key, Proofs(self._outside.documents, assertions, self._client_keys)
+        )
         return Parts(platform, clients, issuers, MappingProxyType(parties), assertions, tuple(map(network, platform.oauth.trusted_proxies)))
 
 

@@ -7,13 +7,15 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 from authlib.oauth2.auth import encode_client_secret_basic, encode_client_secret_post
 
 from document_host import DocumentHost
 from wharfinger_crds.oauth import OAuth
 from wharfinger_oauth.client_assertion import Assertions
-from wharfinger_oauth.clients import Clients
+from wharfinger_oauth.client_keys import ClientKeys
+from wharfinger_oauth.clients import Clients, Proofs
 from wharfinger_oauth.documents import Documents
 from wharfinger_oauth.registration import register
 from wharfinger_oauth.request import Request
@@ -31,13 +33,13 @@ Make = Callable[..., Clients]
 
 
 @pytest.fixture
-async def make(site: DocumentHost) -> AsyncIterator[Make]:
+async def make(site: DocumentHost, http: httpx.AsyncClient) -> AsyncIterator[Make]:
     async with site.fetcher() as fetcher:
-        documents = Documents(fetcher)
+        documents, keys = Documents(fetcher), ClientKeys(http)
 
         def made(secrets: Mapping[tuple[str, str], bytes] = SECRETS, **registration: Any) -> Clients:
             settings = OAuth.model_validate({"clients": [BASIC, POST, PUBLIC], "registration": registration})
-            return Clients(settings, secrets, KEY, documents, Assertions(["https://mcp.example"]))
+            return Clients(settings, secrets, KEY, Proofs(documents, Assertions(["https://mcp.example"]), keys))
 
         yield made
         await documents.close()

@@ -7,8 +7,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import pytest
+from joserfc.jwk import ECKey
 from mcp.client.auth import OAuthClientProvider
-from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider, PrivateKeyJWTOAuthProvider, SignedJWTParameters
 from mcp.client.auth.extensions.identity_assertion import IdentityAssertionOAuthProvider
 from mcp.shared.auth import OAuthClientMetadata
 
@@ -17,6 +18,8 @@ from free_port import free_port
 from node_tools import NODE, node_tools
 from sdk_login import Person, Storage, echo
 
+KEY = ECKey.generate_key("P-256", {"kid": "robot-1"})
+ROBOT = {"id": "robot", "name": "Robot", "method": "private_key_jwt", "jwks": {"keys": [KEY.as_dict(private=False)]}}
 ASSISTANT = {"id": "assistant", "name": "Assistant", "secretRef": {"name": "okta-client", "key": "secret"}}
 
 
@@ -43,10 +46,14 @@ async def test_the_official_sdk_finds_its_way_from_the_gateways_url_alone_and_re
 async def registered(scene: Scene) -> Scene:
     """With a confidential client in the settings, which is in the team, and a gateway that takes the provider's assertions."""
     teams = [
-        {"name": "engineering", "members": ["clients:assistant"], "groups": [{"identityProvider": "okta", "group": "engineering"}]},
+        {
+            "name": "engineering",
+            "members": ["clients:assistant", "clients:robot"],
+            "groups": [{"identityProvider": "okta", "group": "engineering"}],
+        },
         {"name": "sales"},
     ]
-    await scene.platform.apply(scene.settings(teams=teams, oauth={"clients": [ASSISTANT]}))
+    await scene.platform.apply(scene.settings(teams=teams, oauth={"clients": [ASSISTANT, ROBOT]}))
     await scene.gateway("tools", oauth={"enabled": True}, identityProviders=[{"name": "okta", "idJag": True}])
     async with httpx.AsyncClient() as http, asyncio.timeout(10):
         while "id-jag" not in (await http.get(f"{scene.url}/.well-known/oauth-authorization-server")).text:  # noqa: ASYNC110 - the gateway hears of it by itself
@@ -62,6 +69,16 @@ async def test_the_official_sdk_calls_with_client_credentials(registered: Scene)
     assert '"x"' in await echo(registered, auth, "2026-07-28")
     (grant,) = await registered.grants()
     assert (grant["spec"]["user"], grant["spec"]["source"]) == ("clients:assistant", "ClientCredentials")
+
+
+@pytest.mark.requirement("AUT-1")
+async def test_the_official_sdk_calls_with_assertions_that_it_signs(registered: Scene) -> None:
+    pem = KEY.as_pem(private=True).decode()
+    signs = SignedJWTParameters(issuer="robot", subject="robot", signing_key=pem, signing_algorithm="ES256")
+    auth = PrivateKeyJWTOAuthProvider(registered.resource, Storage(), "robot", signs.create_assertion_provider(), issuer=registered.url)
+    assert '"x"' in await echo(registered, auth, "2026-07-28")
+    (grant,) = await registered.grants()
+    assert (grant["spec"]["user"], grant["spec"]["source"]) == ("clients:robot", "ClientCredentials")
 
 
 @pytest.mark.requirement("AUT-6")

@@ -30,6 +30,13 @@ async def test_a_person_logs_in_consents_and_his_client_calls_a_tool(scene: Scen
     assert len(server.calls()) == 1
 
 
+async def test_keys_of_the_identity_provider_are_counted_as_usable_or_not(scene: Scene, client: Client) -> None:
+    await client.tokens()
+    _, metrics = await scene.replicas[0].probe("/metrics")
+    assert 'wharfinger_gateway_provider_keys{identity_provider="okta",state="usable"} 2.0' in metrics
+    assert 'wharfinger_gateway_provider_keys{identity_provider="okta",state="dropped"} 0.0' in metrics
+
+
 @pytest.mark.requirement("AUT-6", "GW-7")
 async def test_a_grant_is_an_object_that_says_who_gave_whom_access_and_no_secret(
     scene: Scene, client: Client, server: UpstreamServer
