@@ -21,6 +21,11 @@ Claim = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 SafeUrl = Annotated[str, StringConstraints(max_length=1024, pattern=r"^https?://[^\s?#]+$")]
 
 
+def names_user(url: str) -> bool:
+    """Tell whether a URL holds a user or a password: they would end up in tokens, documents and logs."""
+    return "@" in url.partition("://")[2].partition("/")[0]
+
+
 def is_safe(url: str) -> bool:
     """Tell whether secrets may be sent to a URL: https, or the loopback interface."""
     parts = urlsplit(url)
@@ -79,6 +84,8 @@ class IdentityProvider(Model):
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
+        if names_user(self.issuer):
+            raise ValueError("issuer: holds a user or a password, which no issuer does (OpenID Connect Discovery 1.0, §3)")
         if not is_safe(self.issuer):
             raise ValueError(f"issuer: {self.issuer} is not https")
         if self.name == CLIENTS:

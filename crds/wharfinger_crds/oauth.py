@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from wharfinger_crds.address_ranges import network
 from wharfinger_crds.base import Duration, Model, ShortText, UserName
-from wharfinger_crds.identity_provider import SecretKey
+from wharfinger_crds.identity_provider import SafeUrl, SecretKey, is_safe, names_user
 
 RedirectUri = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
 Host = Annotated[str, StringConstraints(max_length=253, pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+
+
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+"""Members of private and of secret keys (RFC 7518 §6)."""
+
+
+class KeySet(Model):
+    """Public keys (RFC 7517)."""
+
+    keys: Annotated[tuple[dict[str, Any], ...], Field(min_length=1, max_length=16)]
 
 
 class Client(Model):
@@ -21,8 +32,31 @@ class Client(Model):
     redirect_uris: Annotated[tuple[RedirectUri, ...], Field(max_length=10)] = ()
     secret_ref: SecretKey | None = None
     """Omitted: a public client."""
-    method: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
-    """How it sends its secret to the token endpoint (RFC 7591 §2)."""
+    method: Literal["client_secret_basic", "client_secret_post", "private_key_jwt"] = "client_secret_basic"
+    """How it proves itself at the token endpoint (RFC 7591 §2): with its secret, or with assertions that it signs (RFC 7523)."""
+    jwks: KeySet | None = None
+    """What it signs with, for private_key_jwt."""
+    jwks_uri: SafeUrl | None = None
+    """Where those keys are; they are fetched anew every five minutes."""
+
+    @model_validator(mode="after")
+    def _proves_itself_in_one_way(self) -> Self:
+        given = [name for name, value in (("jwks", self.jwks), ("jwksUri", self.jwks_uri)) if value is not None]
+        if self.method != "private_key_jwt":
+            if given:
+                raise ValueError(f"{given[0]}: only with method: private_key_jwt")
+            return self
+        if self.secret_ref is not None:
+            raise ValueError("secretRef: there is none with method: private_key_jwt")
+        if len(given) != 1:
+            raise ValueError("method: private_key_jwt takes one of jwks and jwksUri")
+        if self.jwks is not None and any(_PRIVATE & key.keys() for key in self.jwks.keys):
+            raise ValueError("jwks: holds a private or a secret key, which everybody can read here: replace it, and list public ones")
+        if self.jwks_uri is not None and names_user(self.jwks_uri):
+            raise ValueError("jwksUri: holds a user or a password")
+        if self.jwks_uri is not None and not is_safe(self.jwks_uri):
+            raise ValueError(f"jwksUri: {self.jwks_uri} is not https")
+        return self
 
 
 class Registration(Model):
@@ -65,6 +99,17 @@ class OAuth(Model):
     clients: Annotated[tuple[Client, ...], Field(max_length=256)] = ()
     registration: Registration = Registration()
     development_login: DevelopmentLogin | None = None
+    trusted_proxies: Annotated[tuple[Annotated[str, StringConstraints(max_length=49)], ...], Field(max_length=32)] = ()
+    """Addresses (CIDRs) of what forwards requests to the gateway: whom they name in X-Forwarded-For is counted for limits, and not they."""
+
+    @model_validator(mode="after")
+    def _names_networks(self) -> Self:
+        for text in self.trusted_proxies:
+            try:
+                network(text)
+            except ValueError:
+                raise ValueError(f"trustedProxies: {text!r} is no CIDR such as 10.0.0.0/8") from None
+        return self
 
     @model_validator(mode="after")
     def _names_clients_once(self) -> Self:

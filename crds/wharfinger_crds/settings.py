@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from wharfinger_crds.base import Label, Model, Subdomain, UserName
-from wharfinger_crds.identity_provider import IdentityProvider
+from wharfinger_crds.identity_provider import IdentityProvider, names_user
 from wharfinger_crds.oauth import OAuth
 from wharfinger_crds.pod_defaults import PodDefaults, resources_problem
 
-Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?$")]
+Url = Annotated[str, StringConstraints(max_length=1024, pattern=r"^https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?$")]
+_PATH: Final = re.compile(r"(/(?!\.)[-._~A-Za-z0-9]+)*")
+"""What needs no encoding, in no reader's eyes: it stands in URLs that are compared as strings, and in cookies."""
 
 
 class Group(Model):
@@ -105,7 +109,12 @@ class Settings(Model):
     """Settings of the platform."""
 
     public_url: Url
-    """Where clients reach the gateway; no slash at the end."""
+    """Where clients reach the gateway; no slash at the end.
+
+    With a path, https://example.com/tools say, what is in front of the gateway takes that path off the requests below it, and passes on as
+    they are those below /.well-known/oauth-authorization-server/tools and /.well-known/oauth-protected-resource/tools (RFC 8414 §3.1,
+    RFC 9728 §3.1).
+    """
     namespaces: Namespaces
     images: Images
     teams: tuple[Team, ...] = ()
@@ -116,6 +125,12 @@ class Settings(Model):
 
     @model_validator(mode="after")
     def _names_what_there_is(self) -> Self:
+        if names_user(self.public_url):
+            raise ValueError("publicUrl: holds a user or a password")
+        if not _PATH.fullmatch(urlsplit(self.public_url).path):
+            raise ValueError(
+                "publicUrl: its path has segments that are empty or begin with a dot, or characters other than - . _ ~ A-Z a-z 0-9"
+            )
         providers = [one.name for one in self.identity_providers]
         for name in sorted({name for name in providers if providers.count(name) > 1}):
             raise ValueError(f"identityProviders: {name} is there twice")

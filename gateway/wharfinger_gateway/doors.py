@@ -14,13 +14,16 @@ from wharfinger_crds.settings import ServiceAccount
 from wharfinger_gateway.bearers import Bearers
 from wharfinger_gateway.current import Current
 from wharfinger_gateway.grant_index import WatchedGrants
+from wharfinger_gateway.limits import Buckets
 from wharfinger_gateway.platforms import Platforms
+from wharfinger_gateway.provider_keys import ProviderKeys
 from wharfinger_oauth.documents import Documents
 from wharfinger_oauth.grants import Grants
 from wharfinger_oauth.guarded_http import Fetcher
 from wharfinger_oauth.logins import Logins
+from wharfinger_oauth.peers import Peers
 from wharfinger_oauth.request import Request, Response
-from wharfinger_oauth.server import AuthorizationServer, Stores
+from wharfinger_oauth.server import AuthorizationServer, Outside, Stores
 from wharfinger_oauth.service_account import ServiceAccounts
 from wharfinger_oauth.unavailable import Unavailable
 
@@ -33,6 +36,7 @@ class Doors:
     """The doors of one gateway process."""
 
     grants: WatchedGrants
+    keys: ProviderKeys
     _server: AuthorizationServer
 
     async def answer(self, request: Request) -> Response | None:
@@ -53,7 +57,7 @@ async def opened(cluster: Cluster, namespace: str, current: Current, clock: Call
     # One client for identity providers: administrators name them, and nothing of the environment decides how they are reached.
     async with httpx.AsyncClient(timeout=PROVIDER_SECONDS, follow_redirects=False, trust_env=False) as http, Fetcher() as fetcher:
         stores = Stores(Grants(cluster, namespace), Logins(cluster, namespace, clock))
-        server = AuthorizationServer(platforms, stores, http, Documents(fetcher), clock)
+        server = AuthorizationServer(platforms, stores, Outside(http, Documents(fetcher), Peers(Buckets())), clock)
 
         async def review(text: str, audiences: tuple[str, ...]) -> ServiceAccount | Unavailable | None:
             return await accounts.identify(text, audiences)
@@ -61,7 +65,7 @@ async def opened(cluster: Cluster, namespace: str, current: Current, clock: Call
         bearers = Bearers(platforms, grants, server.issuers, review, clock)
         bearers.note, current.bearers = current.bearers.note, bearers
         try:
-            yield Doors(grants, server)
+            yield Doors(grants, ProviderKeys(server.issuers), server)
         finally:
             accounts.close()
             server.close()

@@ -11,7 +11,7 @@ import secrets
 import time
 from functools import partial
 from typing import Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -67,7 +67,8 @@ class HttpSse:
         under_way: set[asyncio.Task[None]] = set()
         self._streams[session.nonce] = incoming.channel, under_way
         try:
-            endpoint = f"{incoming.path.removesuffix(STREAM_PATH)}{MESSAGES_PATH}?session={seal.seal(session)}"
+            path = urlsplit(permit.snapshot.public_url).path + incoming.path.removesuffix(STREAM_PATH) + MESSAGES_PATH
+            endpoint = f"{path}?session={seal.seal(session)}"
             await incoming.channel.event("endpoint", endpoint.encode())
             listener = Listener(incoming, announcement, state.updated)
             state.listen(listener)

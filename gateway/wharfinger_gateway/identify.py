@@ -48,7 +48,7 @@ def identify(authorization: Sequence[str], gateway: str, credentials: Credential
     bearers = credentials.bearers
     token = bearers.own(text)
     if token is not None:
-        return _by_access_token(token, bearers.grant(token.gid), snapshot, now)
+        return _by_access_token(token, bearers.grant(token.gid), gateway, snapshot, now)
     known = bearers.other(text, gateway, now)
     return _by_identity(known, gateway, snapshot) if known is not None else Refusal(Reason.TOKEN_UNVERIFIED)
 
@@ -74,7 +74,7 @@ def _by_token(stored: StoredToken | None, snapshot: Snapshot, now: float) -> Pri
     return Principal(stored.kind, None, teams, credential, stored.gateways, until=until)
 
 
-def _by_access_token(token: AccessToken, grant: GrantRecord | None, snapshot: Snapshot, now: float) -> Principal | Refusal:
+def _by_access_token(token: AccessToken, grant: GrantRecord | None, gateway: str, snapshot: Snapshot, now: float) -> Principal | Refusal:
     if token.exp <= now:
         return Refusal(Reason.TOKEN_EXPIRED)
     if grant is None:
@@ -82,6 +82,9 @@ def _by_access_token(token: AccessToken, grant: GrantRecord | None, snapshot: Sn
     if not grant.counts(now):
         return Refusal(Reason.TOKEN_REVOKED)
     if token.aud != snapshot.url_of(grant.gateway) or token.sub != grant.subject.user:
+        return Refusal(Reason.TOKEN_MALFORMED)
+    if grant.gateway != gateway:
+        # Its audience is another resource: not one that is hidden, but no token for this one, whether there is one or not (RFC 9068 §4).
         return Refusal(Reason.TOKEN_MALFORMED)
     subject = grant.subject
     teams = snapshot.teams_of(subject.user, subject.identity_provider, subject.groups)

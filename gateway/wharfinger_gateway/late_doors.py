@@ -41,6 +41,7 @@ class LateDoors:
         self._stack.callback(watching.cancel)
         await doors.grants.informer.synced.wait()
         telemetry.watch_grants(lambda: len(doors.grants))
+        telemetry.registry.register(doors.keys)
         self._doors = doors
 
     async def close(self) -> None:

@@ -56,6 +56,11 @@ class Browser:
         return given.isascii() and hmac.compare_digest(self.proof(page, root_key), given)
 
 
+def switch_page(sealed: str) -> str:
+    """Return the page, as `proof` takes it, of the form with which somebody else takes over an authorization request."""
+    return f"switch {sealed}"
+
+
 def browser_of(request: Request, platform: Platform, now: float) -> Browser:
     """Return the browser that a request comes from; one without a cookie is new."""
     known = request.cookies.get(_name(platform, "browser"), "")
@@ -73,7 +78,7 @@ def logged_in(browser: Browser, subject: Subject, now: float) -> Browser:
 
 def cookies(browser: Browser, platform: Platform, now: float) -> dict[str, str]:
     """Return the cookies that make the browser known again."""
-    flags = "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if platform.is_https else "")
+    flags = f"; Path={platform.path or '/'}; HttpOnly; SameSite=Lax" + ("; Secure" if platform.is_https else "")
     session = browser.session
     sealed = ""
     if session is not None:
@@ -101,5 +106,7 @@ def _origin(url: str) -> str:
 
 
 def _name(platform: Platform, what: str) -> str:
-    # The prefix keeps other hosts of the domain from setting it; browsers take it over TLS only (RFC 6265bis §4.1.3.2).
-    return f"__Host-wharfinger-{what}" if platform.is_https else f"wharfinger-{what}"
+    # The prefix keeps other hosts of the domain from setting it; browsers take it over TLS only, and for the whole host only (RFC 6265bis
+    # §4.1.3). Whoever shares a host is rather kept from reading it.
+    prefix = ("__Secure-" if platform.path else "__Host-") if platform.is_https else ""
+    return f"{prefix}wharfinger-{what}"

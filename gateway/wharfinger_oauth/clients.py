@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from wharfinger_crds import oauth
 from wharfinger_oauth.client import Client
 from wharfinger_oauth.client_assertion import Assertions
 from wharfinger_oauth.client_credentials import Credentials, credentials
 from wharfinger_oauth.client_document import document_host, is_trusted
+from wharfinger_oauth.client_keys import ClientKeys
 from wharfinger_oauth.documents import Documents
+from wharfinger_oauth.platform import secret_at
 from wharfinger_oauth.registration import MARK, read_client_id
 from wharfinger_oauth.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """What clients prove themselves by, which outlives settings."""
+
+    documents: Documents
+    assertions: Assertions
+    keys: ClientKeys
 
 
 class Clients:
@@ -23,14 +35,13 @@ class Clients:
         settings: oauth.OAuth,
         secrets: Mapping[tuple[str, str], bytes],
         root_key: bytes,
-        documents: Documents,
-        assertions: Assertions,
+        proofs: Proofs,
     ) -> None:
         """Take the data of Secrets by name and key."""
         self._settings = settings
         self._root_key = root_key
-        self._documents = documents
-        self._assertions = assertions
+        self._documents, self._assertions, self._keys = proofs.documents, proofs.assertions, proofs.keys
+        self._key_urls = {one.id: one.jwks_uri for one in settings.clients if one.jwks_uri is not None}
         self._named = {one.id: client for one in settings.clients if (client := _named(one, secrets))}
         self._denied = frozenset(settings.registration.denied)
 
@@ -50,14 +61,12 @@ class Clients:
         """Return the client that a request to the token endpoint is proven to come from; None where it is not."""
         given = credentials(request)
         client = await self.find(given.client_id) if given else None
+        if client is not None and client.id in self._key_urls:
+            client = replace(client, keys=await self._keys.of(self._key_urls[client.id]))
         return client if given and client and self._proves(given, client) else None
 
-    def authenticate(self, client: Client, request: Request) -> bool:
-        """Tell whether a request to the token endpoint comes from this client, proven in the one way that is the client's."""
-        given = credentials(request)
-        return given is not None and self._proves(given, client)
-
     def _proves(self, given: Credentials, client: Client) -> bool:
+        """Tell whether credentials are the client's, in the one way that is the client's."""
         if (given.client_id, given.method) != (client.id, client.method):
             return False
         match client.method:
@@ -71,11 +80,14 @@ class Clients:
 
 def _named(one: oauth.Client, secrets: Mapping[tuple[str, str], bytes]) -> Client | None:
     """Return a client of the settings; None while the Secret that it names is not there: it is then no public client."""
+    if one.method == "private_key_jwt":
+        keys = {"keys": list(one.jwks.keys)} if one.jwks is not None else None
+        return Client(one.id, one.name, one.redirect_uris, "Settings", one.method, keys=keys)
     if one.secret_ref is None:
         return Client(one.id, one.name, one.redirect_uris, "Settings")
     try:
-        secret = secrets[one.secret_ref.name, one.secret_ref.key].decode().strip()
-    except (KeyError, UnicodeDecodeError):
+        secret = (secret_at(secrets, one.secret_ref) or b"").decode()
+    except UnicodeDecodeError:
         return None
     return Client(one.id, one.name, one.redirect_uris, "Settings", one.method, secret) if secret else None
 

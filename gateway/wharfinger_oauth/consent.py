@@ -18,12 +18,12 @@ from authlib.oauth2.rfc6749 import OAuth2Error
 from wharfinger_oauth import code_grant, paths, redirect_uri
 from wharfinger_oauth.authorization import REQUEST_SECONDS, AuthorizationRequest, is_recent
 from wharfinger_oauth.authorization_server import Core, CoreRequest, Known, resource_of
-from wharfinger_oauth.browser import Browser, cookies, is_same_site
+from wharfinger_oauth.browser import Browser, cookies, is_same_site, switch_page
 from wharfinger_oauth.challenge import SCOPE
 from wharfinger_oauth.client import Client
 from wharfinger_oauth.clients import Clients
 from wharfinger_oauth.pages import Consent as Question
-from wharfinger_oauth.pages import Pages, Scope
+from wharfinger_oauth.pages import Pages, Scope, Switch
 from wharfinger_oauth.platform import Platform
 from wharfinger_oauth.request import Request, Response
 from wharfinger_oauth.seal import MAX_LENGTH, Seal
@@ -72,11 +72,13 @@ class Consent:
         if browser.session is None:
             return await login(f"{paths.CONSENT}?request={quote(sealed, safe='')}")
         subject, resource = browser.session.subject, platform.resources.get(wanted.gateway)
+        switch = Switch(platform.public_url + paths.SWITCH, sealed, browser.proof(switch_page(sealed), platform.root_key))
         if resource is None or not resource.oauth or not platform.sees(subject, wanted.gateway):
             return Pages(platform.public_url).error(
                 403,
                 "You cannot use this gateway",
                 f"{subject.user} is logged in, and may not use it. Ask its owner, or log in as somebody else.",
+                switch=switch,
             )
         question = Question(
             user=subject.user,
@@ -89,6 +91,7 @@ class Consent:
             lifetime_seconds=platform.refresh_lifetime,
             action=platform.public_url + paths.CONSENT,
             connected_url=platform.public_url + paths.CONNECTED,
+            switch=switch,
             request=sealed,
             csrf=browser.proof(sealed, platform.root_key),
         )
@@ -140,7 +143,7 @@ def _refused(error: OAuth2Error, asked: object, client: Client, platform: Platfo
 
 def _redirect(wanted: AuthorizationRequest, platform: Platform, **parameters: str) -> Response:
     pairs = [(key, value) for key, value in parameters.items() if value]
-    if wanted.state is not None:
+    if wanted.state:
         pairs.append(("state", wanted.state))
     location = add_params_to_uri(wanted.redirect_uri, [*pairs, ("iss", platform.public_url)])
     return Response(303, b"", {"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})

@@ -30,6 +30,8 @@ class Metadata:
     token_endpoint_auth_methods: frozenset[str]
     says_issuer: bool
     """Whether each authorization response bears `iss` (RFC 9207 §3)."""
+    prompts: frozenset[str] = frozenset()
+    """`prompt` values, where the provider lists them (Initiating User Registration via OpenID Connect 1.0, §4.1)."""
 
 
 class Discovery:
@@ -83,6 +85,7 @@ def _metadata(document: Object, issuer: str) -> Metadata | str:
         userinfo_endpoint=userinfo,
         token_endpoint_auth_methods=_texts(document.get("token_endpoint_auth_methods_supported")),
         says_issuer=document.get("authorization_response_iss_parameter_supported") is True,
+        prompts=_texts(document.get("prompt_values_supported")),
     )
 
 

@@ -75,8 +75,8 @@ class RelyingParty:
         """Take the client secret, or None for a public client; `clock` gives seconds since the epoch."""
         self._trusted, self._http, self._secret, self._clock = trusted, http, secret, clock
 
-    async def authorization_url(self, state: str, nonce: str, verifier: str, redirect_uri: str) -> str | Failure:
-        """Return where to send the browser."""
+    async def authorization_url(self, state: str, nonce: str, verifier: str, redirect_uri: str, *, anew: bool = False) -> str | Failure:
+        """Return where to send the browser; `anew` has the provider ask who it is, whoever is logged in there."""
         metadata = await self._metadata()
         if isinstance(metadata, Failure):
             return metadata
@@ -90,9 +90,10 @@ class RelyingParty:
             "code_challenge": urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }
-        if "offline_access" in self._provider.scopes:
-            # Without it providers may leave the refresh token out (OpenID Connect Core §11).
-            asked["prompt"] = "consent"
+        # Without `consent` providers may leave the refresh token out (OpenID Connect Core §11).
+        prompts = [_who(metadata)] * anew + ["consent"] * ("offline_access" in self._provider.scopes)
+        if prompts:
+            asked["prompt"] = " ".join(prompts)
         mark = "&" if "?" in metadata.authorization_endpoint else "?"
         return f"{metadata.authorization_endpoint}{mark}{urlencode(asked)}"
 
@@ -142,6 +143,11 @@ class RelyingParty:
             return Failure(FailureReason.BAD_CLAIMS, subject.message)
         refresh_token = tokens.get("refresh_token")
         return LoggedIn(subject, refresh_token if isinstance(refresh_token, str) and refresh_token else None)
+
+    @property
+    def name(self) -> str:
+        """Return the name that the settings give the provider."""
+        return self._provider.name
 
     @property
     def _provider(self) -> IdentityProvider:
@@ -203,6 +209,13 @@ class RelyingParty:
         if answer.content.get("sub") != claims.get("sub"):
             return Failure(FailureReason.BAD_TOKEN, "the userinfo endpoint spoke of somebody else (sub)")
         return {**answer.content, **claims}
+
+
+def _who(metadata: Metadata) -> str:
+    """Return the `prompt` with which people can be somebody else (OpenID Connect Core §3.1.2.1)."""
+    # Google knows no `login`, and does not say so in its document.
+    chooses = "select_account" in metadata.prompts or metadata.issuer == "https://accounts.google.com"
+    return "select_account" if chooses else "login"
 
 
 def _foreign(iss: str | None, metadata: Metadata) -> Failure | None:

@@ -69,6 +69,11 @@ class Kept(Generic[Value]):
         return self._current()
 
     @property
+    def newest(self) -> Value | None:
+        """The value that was fetched last, however long ago."""
+        return self._value
+
+    @property
     def failure(self) -> Unavailable | None:
         """Why the newest fetch failed, with the seconds until the next; None where it did not."""
         if not self._failures:

@@ -63,9 +63,10 @@ class Keys:
 
 
 def read_keys(listed: list[Any]) -> Keys:
-    """Return the keys of a document's list, each read by itself."""
-    usable = tuple(key for one in listed[:MAX_KEYS] if (key := _public_key(one)) is not None)
-    return Keys(usable, len(listed) - len(usable))
+    """Return the keys of a document's list, each read by itself; those for encryption are not what it is asked for."""
+    signing = [one for one in listed if not (isinstance(one, dict) and one.get("use") == "enc")]
+    usable = tuple(key for one in signing[:MAX_KEYS] if (key := _public_key(one)) is not None)
+    return Keys(usable, len(signing) - len(usable))
 
 
 def _public_key(value: Any) -> PublicKey | None:
@@ -131,10 +132,10 @@ class KeySet:
             self._remember_absent(kid)
         return found or failure or ()
 
-    async def dropped(self) -> int:
-        """Return how many keys of the newest document could not be used."""
-        keys = await self._kept.get()
-        return 0 if isinstance(keys, Unavailable) else keys.dropped
+    @property
+    def known(self) -> Keys | None:
+        """What the newest document held, as far as there was one; nobody is asked."""
+        return self._kept.newest
 
     def close(self) -> None:
         """End a fetch that is under way."""

@@ -14,7 +14,7 @@ import msgspec
 from wharfinger_cluster.errors import ClusterError
 from wharfinger_oauth import paths
 from wharfinger_oauth.authorization import REQUEST_SECONDS, is_recent
-from wharfinger_oauth.browser import Browser, cookies, logged_in
+from wharfinger_oauth.browser import Browser, cookies, is_same_site, logged_in, switch_page
 from wharfinger_oauth.identity_provider import Failure, FailureReason, RelyingParty
 from wharfinger_oauth.logins import Logins
 from wharfinger_oauth.pages import Choice, Pages
@@ -50,17 +50,32 @@ class Login:
         if len(platform.identity_providers) == 1 and platform.oauth.development_login is None:
             name = platform.identity_providers[0].name
             if name in parties:
-                return await self._to(name, parties[name], browser, platform, then)
-        choices = [*self._providers(platform, then), *self._developers(browser, platform, then)]
+                return await self._to(parties[name], browser, platform, then)
+        return self._choice(browser, platform, then)
+
+    def switch(self, request: Request, browser: Browser, platform: Platform) -> Response:
+        """End the session, and ask where somebody else logs in for the authorization request that the form of a page names.
+
+        There is a choice even of one: browsers hold the redirects that follow a form against the page's policy, and a provider's lead anywhere.
+        """
+        sealed = request.form.get("request", "")
+        proven = is_same_site(request, platform) and browser.proves(switch_page(sealed), request.form.get("csrf", ""), platform.root_key)
+        if not proven:
+            return Pages(platform.public_url).error(400, "This page has expired", "Go back to the application and start again.")
+        return self._choice(Browser(browser.id, None), platform, f"{paths.CONSENT}?{urlencode({'request': sealed})}", anew=True)
+
+    def _choice(self, browser: Browser, platform: Platform, then: str, *, anew: bool = False) -> Response:
+        choices = [*self._providers(platform, then, anew=anew), *self._developers(browser, platform, then)]
         if not choices:
             return Pages(platform.public_url).error(
                 503, "Nobody can log in yet", "This platform has no identity provider. An administrator can add one to its settings."
             )
         return _with(Pages(platform.public_url).login(choices), browser, platform, self._clock())
 
-    def _providers(self, platform: Platform, then: str) -> Iterator[Choice]:
+    def _providers(self, platform: Platform, then: str, *, anew: bool) -> Iterator[Choice]:
         for one in platform.identity_providers:
-            yield Choice(one.title or one.name, f"{platform.public_url}{paths.LOGIN}?{urlencode({'provider': one.name, 'then': then})}")
+            parameters = {"provider": one.name, "then": then, **({"anew": "1"} if anew else {})}
+            yield Choice(one.title or one.name, f"{platform.public_url}{paths.LOGIN}?{urlencode(parameters)}")
 
     def _developers(self, browser: Browser, platform: Platform, then: str) -> Iterator[Choice]:
         for user in platform.oauth.development_login.users if platform.oauth.development_login else ():
@@ -74,10 +89,10 @@ class Login:
         then, name = request.query.get("then", ""), request.query.get("provider", "")
         if not then.startswith(PATHS) or name not in parties:
             return Pages(platform.public_url).error(400, "This link does not work", "Go back to the application and start again.")
-        return await self._to(name, parties[name], browser, platform, then)
+        return await self._to(parties[name], browser, platform, then, anew="anew" in request.query)
 
-    async def _to(self, name: str, party: RelyingParty, browser: Browser, platform: Platform, then: str) -> Response:
-        state = LoginState(name, secrets.token_urlsafe(16), secrets.token_urlsafe(32), then, int(self._clock()))
+    async def _to(self, party: RelyingParty, browser: Browser, platform: Platform, then: str, *, anew: bool = False) -> Response:
+        state = LoginState(party.name, secrets.token_urlsafe(16), secrets.token_urlsafe(32), then, int(self._clock()))
         sealed = Seal.of(platform.root_key, "login").seal(state, browser.id)
         if len(sealed) > MAX_LENGTH:
             return Pages(platform.public_url).error(
@@ -85,7 +100,7 @@ class Login:
                 "This request is too long",
                 "The application sent more than fits through a login. Ask its maker to send a shorter state.",
             )
-        url = await party.authorization_url(sealed, state.nonce, state.verifier, platform.public_url + paths.CALLBACK)
+        url = await party.authorization_url(sealed, state.nonce, state.verifier, platform.public_url + paths.CALLBACK, anew=anew)
         if isinstance(url, Failure):
             return _failed(url, platform)
         return _with(Response(303, b"", {"Location": url, "Cache-Control": "no-store"}), browser, platform, self._clock())

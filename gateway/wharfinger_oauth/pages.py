@@ -62,6 +62,16 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Switch:
+    """A form with which somebody else signs in for the same request; it sends `request` and `csrf`."""
+
+    action: str
+    """A path of this origin."""
+    request: str = field(repr=False)
+    csrf: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Consent:
     """What a person is asked; the form sends `request`, `csrf` and `answer`, which is `allow` or `deny`."""
 
@@ -78,6 +88,7 @@ class Consent:
     action: str
     """Where the answer goes: a path of this origin."""
     connected_url: str
+    switch: Switch
     request: str = field(repr=False)
     csrf: str = field(repr=False)
 
@@ -132,9 +143,9 @@ class Pages:
         """List a person's applications."""
         return self._page(200, "connected", connected=connected, moment=_moment)
 
-    def error(self, status: int, heading: str, text: str, code: str = "") -> Response:
+    def error(self, status: int, heading: str, text: str, code: str = "", switch: Switch | None = None) -> Response:
         """Say what went wrong and what to do; `code` is for whoever is asked for help."""
-        return self._page(status, "error", heading=heading, text=text, code=code)
+        return self._page(status, "error", heading=heading, text=text, code=code, switch=switch)
 
     def done(self, heading: str, text: str) -> Response:
         """Say that something is done, and that nothing follows."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from wharfinger_crds import names
 from wharfinger_crds.duration import seconds
-from wharfinger_crds.identity_provider import IdentityProvider
+from wharfinger_crds.identity_provider import IdentityProvider, SecretKey
 from wharfinger_crds.oauth import OAuth
 from wharfinger_oauth.access_token import AccessTokenKeys
 from wharfinger_oauth.subject import Subject
@@ -52,6 +52,11 @@ class Platform:
         return urlsplit(self.public_url).scheme == "https"
 
     @property
+    def path(self) -> str:
+        """What the public URL has behind its host: what is in front of the gateway takes it off requests, but for those of metadata."""
+        return urlsplit(self.public_url).path
+
+    @property
     def access_lifetime(self) -> int:
         """Seconds."""
         return int(seconds(self.oauth.access_lifetime))
@@ -92,6 +97,12 @@ class Platform:
         if not parts.path.startswith(prefix):
             return None
         return self.resources.get(parts.path.removeprefix(prefix).removesuffix("/").removesuffix("/sse"))
+
+
+def secret_at(secrets: Mapping[tuple[str, str], bytes], reference: SecretKey | None) -> bytes | None:
+    """Return the secret that settings name, without the line ends that editors and `echo` leave behind it; None where there is none."""
+    held = secrets.get((reference.name, reference.key)) if reference is not None else None
+    return held.rstrip(b"\r\n") or None if held is not None else None
 
 
 def _authority(netloc: str, default: str) -> str:

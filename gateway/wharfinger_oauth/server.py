@@ -9,18 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 import httpx
 
+from wharfinger_crds.address_ranges import network
 from wharfinger_oauth import metadata, pages, paths, registration
-from wharfinger_oauth.browser import Browser, browser_of
+from wharfinger_oauth.browser import browser_of
 from wharfinger_oauth.client_assertion import Assertions
-from wharfinger_oauth.clients import Clients
+from wharfinger_oauth.client_keys import ClientKeys
+from wharfinger_oauth.clients import Clients, Proofs
 from wharfinger_oauth.connected import ConnectedApplications
 from wharfinger_oauth.consent import Consent
 from wharfinger_oauth.documents import Documents
@@ -29,9 +30,11 @@ from wharfinger_oauth.identity_provider import RelyingParty
 from wharfinger_oauth.issuers import TrustedIssuer, trusted_issuers
 from wharfinger_oauth.login import Login
 from wharfinger_oauth.logins import Logins
-from wharfinger_oauth.platform import Platform
+from wharfinger_oauth.peers import Peers
+from wharfinger_oauth.platform import Platform, secret_at
 from wharfinger_oauth.request import Request, Response
 from wharfinger_oauth.token_endpoint import Providers, TokenEndpoint, error, unavailable
+from wharfinger_oauth.visits import Parts, Visit, routes
 
 AT_ONCE: Final = 64
 """Requests that are answered at a time; more are told to come back. Those that begin a login are counted apart: they may wait for documents
@@ -57,34 +60,22 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
-    """What one platform's settings come to."""
-
-    platform: Platform
-    clients: Clients
-    issuers: Mapping[str, TrustedIssuer]
-    parties: Mapping[str, RelyingParty]
-    assertions: Assertions
-
-
-@dataclass(frozen=True, slots=True)
-class _Visit:
-    """A browser's request."""
-
-    request: Request
-    browser: Browser
-    parts: _Parts
-
-
-_Route = Callable[[_Visit], Awaitable[Response]]
-
-
-@dataclass(frozen=True, slots=True)
 class Stores:
     """What is kept in the cluster."""
 
     grants: Grants
     logins: Logins
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """How others are asked, and how much they may ask."""
+
+    http: httpx.AsyncClient
+    """For identity providers, which administrators name."""
+    documents: Documents
+    """Which strangers name."""
+    peers: Peers
 
 
 class AuthorizationServer:
@@ -94,16 +85,15 @@ class AuthorizationServer:
         self,
         platform: Callable[[], Platform | None],
         stores: Stores,
-        http: httpx.AsyncClient,
-        documents: Documents,
+        outside: Outside,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take an HTTP client for identity providers, which administrators name, and the documents, which strangers name."""
-        self._platform, self._http, self._documents, self._clock = platform, http, documents, clock
+        self._platform, self._outside, self._clock = platform, outside, clock
         self._tokens = TokenEndpoint(stores.grants, stores.logins, clock)
-        self._routes = _routes(Login(stores.logins, clock), Consent(clock), ConnectedApplications(stores.grants, clock))
+        self._routes = routes(Login(stores.logins, clock), Consent(clock), ConnectedApplications(stores.grants, clock))
         self._slots, self._beginnings = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
-        self._parts: _Parts | None = None
+        self._client_keys = ClientKeys(outside.http)
+        self._parts: Parts | None = None
 
     def issuers(self) -> Mapping[str, TrustedIssuer]:
         """Return the identity providers whose tokens count now."""
@@ -111,7 +101,8 @@ class AuthorizationServer:
         return parts.issuers if parts else MappingProxyType({})
 
     def close(self) -> None:
-        """End what is fetched of identity providers."""
+        """End what is fetched of identity providers and clients."""
+        self._client_keys.close()
         for one in self._parts.issuers.values() if self._parts else ():
             one.close()
 
@@ -123,6 +114,9 @@ class AuthorizationServer:
         parts = self._of_now()
         if parts is None:
             return unavailable()
+        wait = self._outside.peers.wait(path, request, parts.proxies, time.monotonic())
+        if wait:
+            return _too_many(path, parts.platform, wait)
         slots = self._beginnings if path == paths.AUTHORIZE else self._slots
         if slots.locked():
             return unavailable()
@@ -134,7 +128,7 @@ class AuthorizationServer:
                 answer = error("server_error", "the authorization server failed", 500)
         return answer.with_headers(_OPEN) if answer is not None and path in _ACROSS_ORIGINS else answer
 
-    async def _answer(self, request: Request, path: str, parts: _Parts) -> Response | None:
+    async def _answer(self, request: Request, path: str, parts: Parts) -> Response | None:
         platform = parts.platform
         if request.verb == "OPTIONS" and (path in _ACROSS_ORIGINS or path.startswith("/.well-known/")):
             return Response(204, b"", _PREFLIGHT)
@@ -154,10 +148,10 @@ class AuthorizationServer:
                 return await self._tokens.revoke(request, platform, parts.clients)
         route = self._routes.get((verb, path))
         if route is not None:
-            return await route(_Visit(request, browser_of(request, platform, self._clock()), parts))
-        return _not_allowed() if path in _PATHS else None
+            return await route(Visit(request, browser_of(request, platform, self._clock()), parts))
+        return _not_allowed() if path in _ACROSS_ORIGINS or any(path == known for _, known in self._routes) else None
 
-    def _of_now(self) -> _Parts | None:
+    def _of_now(self) -> Parts | None:
         platform = self._platform()
         if platform is None:
             return None
@@ -165,65 +159,21 @@ class AuthorizationServer:
             self._parts = self._made(platform)
         return self._parts
 
-    def _made(self, platform: Platform) -> _Parts:
+    def _made(self, platform: Platform) -> Parts:
         before = self._parts.issuers if self._parts else MappingProxyType({})
-        issuers = trusted_issuers(platform.identity_providers, before, self._http)
+        issuers = trusted_issuers(platform.identity_providers, before, self._outside.http)
         parties = {
-            one.provider.name: RelyingParty(one, self._http, _secret_of(one, platform), clock=self._clock)
+            one.provider.name: RelyingParty(one, self._outside.http, secret, clock=self._clock)
             for one in issuers.values()
-            if one.provider.client_secret_ref is None or _secret_of(one, platform) is not None
+            if (secret := secret_at(platform.secrets, one.provider.client_secret_ref)) or one.provider.client_secret_ref is None
         }
         kept = self._parts is not None and self._parts.platform.public_url == platform.public_url
         assertions = self._parts.assertions if kept and self._parts else _assertions(platform, self._clock)
-        clients = Clients(platform.oauth, platform.secrets, platform.root_key, self._documents, assertions)
-        return _Parts(platform, clients, issuers, MappingProxyType(parties), assertions)
-
-
-_PATHS: Final = _ACROSS_ORIGINS | {paths.AUTHORIZE, paths.CONSENT, paths.LOGIN, paths.DEVELOPMENT, paths.CALLBACK, paths.CONNECTED}
-
-
-def _routes(login: Login, consent: Consent, connected: ConnectedApplications) -> Mapping[tuple[str, str], _Route]:
-    """Return what answers browsers, by verb and path."""
-
-    def to_login(visit: _Visit) -> Callable[[str], Awaitable[Response]]:
-        return partial(login.start, visit.browser, visit.parts.platform, visit.parts.parties)
-
-    async def authorize(visit: _Visit) -> Response:
-        return await consent.authorize(visit.request, visit.browser, visit.parts.platform, visit.parts.clients)
-
-    async def ask(visit: _Visit) -> Response:
-        return await consent.page(visit.request, visit.browser, visit.parts.platform, visit.parts.clients, to_login(visit))
-
-    async def answer(visit: _Visit) -> Response:
-        return await consent.answer(visit.request, visit.browser, visit.parts.platform, visit.parts.clients)
-
-    async def chosen(visit: _Visit) -> Response:
-        return await login.chosen(visit.request, visit.browser, visit.parts.platform, visit.parts.parties)
-
-    async def development(visit: _Visit) -> Response:
-        return login.development(visit.request, visit.browser, visit.parts.platform)
-
-    async def callback(visit: _Visit) -> Response:
-        return await login.callback(visit.request, visit.browser, visit.parts.platform, visit.parts.parties)
-
-    async def applications(visit: _Visit) -> Response:
-        return await connected.page(visit.browser, visit.parts.platform, to_login(visit))
-
-    async def revoke(visit: _Visit) -> Response:
-        return await connected.revoke(visit.request, visit.browser, visit.parts.platform)
-
-    return MappingProxyType(
-        {
-            ("GET", paths.AUTHORIZE): authorize,
-            ("GET", paths.CONSENT): ask,
-            ("POST", paths.CONSENT): answer,
-            ("GET", paths.LOGIN): chosen,
-            ("GET", paths.DEVELOPMENT): development,
-            ("GET", paths.CALLBACK): callback,
-            ("GET", paths.CONNECTED): applications,
-            ("POST", paths.CONNECTED): revoke,
-        }
-    )
+        self._client_keys.only({one.jwks_uri for one in platform.oauth.clients if one.jwks_uri is not None})
+        clients = Clients(
+            platform.oauth, platform.secrets, platform.root_key, Proofs(self._outside.documents, assertions, self._client_keys)
+        )
+        return Parts(platform, clients, issuers, MappingProxyType(parties), assertions, tuple(map(network, platform.oauth.trusted_proxies)))
 
 
 def _assertions(platform: Platform, clock: Callable[[], float]) -> Assertions:
@@ -236,14 +186,19 @@ def _discovered(path: str, platform: Platform) -> Response | None:
         if path == known or path.startswith(f"{known}/"):
             return metadata.server_metadata(platform)
     if path.startswith(paths.RESOURCE_METADATA):
-        return metadata.resource_metadata(platform, path.removeprefix(paths.RESOURCE_METADATA))
+        asked = path.removeprefix(paths.RESOURCE_METADATA)
+        return metadata.resource_metadata(platform, asked) or metadata.resource_metadata(platform, asked.removeprefix(platform.path))
     return None
+
+
+def _too_many(path: str, platform: Platform, wait: int) -> Response:
+    if path in _ACROSS_ORIGINS:
+        answer = error("temporarily_unavailable", "too many requests come from this address", 429).with_headers(_OPEN)
+    else:
+        text = "Many requests come from where you are. Try again in a minute."
+        answer = pages.Pages(platform.public_url).error(429, "Too many requests", text)
+    return answer.with_headers({"Retry-After": str(wait)})
 
 
 def _not_allowed() -> Response:
     return error("invalid_request", "this path takes another HTTP method", 405)
-
-
-def _secret_of(trusted: TrustedIssuer, platform: Platform) -> bytes | None:
-    reference = trusted.provider.client_secret_ref
-    return platform.secrets.get((reference.name, reference.key)) if reference else None

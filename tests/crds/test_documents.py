@@ -34,11 +34,62 @@ def test_settings_say_who_is_in_which_team() -> None:
         (("teams:", "dns: {platform: Azure}\nteams:"), "dns.platform"),
         (("teams:", "dns: {addresses: [kube-dns]}\nteams:"), "dns"),
         (("teams:", "dns: {platform: EKSAuto}\nteams:"), "dns"),
+        (("teams:", "oauth: {trustedProxies: [ingress]}\nteams:"), "oauth: Value error, trustedProxies"),
     ],
 )
 def test_wrong_settings_are_refused_by_the_path_of_the_field(change: tuple[str, str], path: str) -> None:
     with pytest.raises(SettingsError, match=path.replace(".", r"\.")):
         read_settings(SETTINGS.replace(*change))
+
+
+@pytest.mark.parametrize("user", ["user:swordfish@", "user@", ":swordfish@", "@", "a:b@c@"])
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_no_url_of_the_settings_holds_a_user_or_a_password_and_the_refusal_names_the_field_and_not_them(scheme: str, user: str) -> None:
+    provider = f"identityProviders: [{{name: okta, clientId: c, issuer: '{scheme}://{user}okta.example/a@b'}}]"
+    with pytest.raises(SettingsError, match=r"identityProviders\.0.*issuer: holds a user or a password") as refused:
+        read_settings(SETTINGS + provider)
+    assert "swordfish" not in str(refused.value)
+    with pytest.raises(SettingsError, match="publicUrl: holds a user or a password") as refused:
+        read_settings(SETTINGS.replace("https://", f"{scheme}://{user}"))
+    assert "swordfish" not in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["/a//b", "/a/../b", "/.well-known", "/a;b", "/a%2fb", "/a,b", "/ä", '/a"b', "/a\\\\b", "/a/.b"])
+def test_a_path_of_the_public_url_that_could_be_read_in_two_ways_is_refused(path: str) -> None:
+    with pytest.raises(SettingsError, match="publicUrl: its path has"):
+        read_settings(SETTINGS.replace("publicUrl: https://mcp.acme.dev", f"publicUrl: 'https://mcp.acme.dev{path}'"))
+    plain = "https://mcp.acme.dev/tools/mcp-1.0_x~"
+    assert read_settings(SETTINGS.replace("https://mcp.acme.dev", plain)).public_url == plain
+
+
+CLIENT = "id: robot, name: Robot"
+PUBLIC = '{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}'
+
+
+@pytest.mark.parametrize(
+    ("client", "says"),
+    [
+        ("jwksUri: https://robots.example/jwks", "jwksUri: only with method: private_key_jwt"),
+        (f"jwks: {{keys: [{PUBLIC}]}}", "jwks: only with method: private_key_jwt"),
+        ("method: private_key_jwt", "takes one of jwks and jwksUri"),
+        (f"method: private_key_jwt, jwks: {{keys: [{PUBLIC}]}}, jwksUri: https://robots.example/jwks", "takes one of jwks and jwksUri"),
+        ("method: private_key_jwt, jwksUri: https://robots.example/jwks, secretRef: {name: a, key: b}", "secretRef: there is none"),
+        ("method: private_key_jwt, jwksUri: http://robots.example/jwks", "jwksUri: .* is not https"),
+        ("method: private_key_jwt, jwksUri: 'https://u:swordfish@robots.example/jwks'", "jwksUri: holds a user or a password"),
+        ("method: private_key_jwt, jwks: {keys: []}", r"oauth\.clients\.0\.jwks\.keys"),
+        ("method: private_key_jwt, jwks: {keys: [{kty: EC, d: swordfish}]}", "jwks: holds a private or a secret key"),
+        ("method: private_key_jwt, jwks: {keys: [{kty: oct, k: swordfish}]}", "jwks: holds a private or a secret key"),
+    ],
+)
+def test_a_client_proves_itself_with_public_keys_in_one_way_or_is_refused_by_the_field(client: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says) as refused:
+        read_settings(f"{SETTINGS}oauth: {{clients: [{{{CLIENT}, {client}}}]}}")
+    assert "swordfish" not in str(refused.value)
+
+
+def test_an_issuer_may_have_any_path() -> None:
+    provider = "identityProviders: [{name: okta, clientId: c, issuer: 'https://okta.example/a@b'}]"
+    assert read_settings(SETTINGS + provider).identity_providers[0].issuer == "https://okta.example/a@b"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "a: [", "just text"])

@@ -7,13 +7,15 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 from authlib.oauth2.auth import encode_client_secret_basic, encode_client_secret_post
 
 from document_host import DocumentHost
 from wharfinger_crds.oauth import OAuth
 from wharfinger_oauth.client_assertion import Assertions
-from wharfinger_oauth.clients import Clients
+from wharfinger_oauth.client_keys import ClientKeys
+from wharfinger_oauth.clients import Clients, Proofs
 from wharfinger_oauth.documents import Documents
 from wharfinger_oauth.registration import register
 from wharfinger_oauth.request import Request
@@ -31,13 +33,13 @@ Make = Callable[..., Clients]
 
 
 @pytest.fixture
-async def make(site: DocumentHost) -> AsyncIterator[Make]:
+async def make(site: DocumentHost, http: httpx.AsyncClient) -> AsyncIterator[Make]:
     async with site.fetcher() as fetcher:
-        documents = Documents(fetcher)
+        documents, keys = Documents(fetcher), ClientKeys(http)
 
         def made(secrets: Mapping[tuple[str, str], bytes] = SECRETS, **registration: Any) -> Clients:
             settings = OAuth.model_validate({"clients": [BASIC, POST, PUBLIC], "registration": registration})
-            return Clients(settings, secrets, KEY, documents, Assertions(["https://mcp.example"]))
+            return Clients(settings, secrets, KEY, Proofs(documents, Assertions(["https://mcp.example"]), keys))
 
         yield made
         await documents.close()
@@ -97,12 +99,19 @@ async def test_a_client_whose_secret_is_not_there_is_no_public_client(make: Make
         assert await clients.authenticated(token_request({"client_id": "basic"})) is None
 
 
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\n\n"])
+async def test_a_secret_counts_without_the_line_ends_that_were_written_behind_it_and_with_every_other_character(
+    make: Make, end: bytes
+) -> None:
+    clients = make({("clients", "basic"): b" se\ncret \t" + end})
+    assert await is_authenticated(clients, "post", token_request({"client_id": "post", "client_secret": " se\ncret \t"}))
+    assert not await is_authenticated(clients, "post", token_request({"client_id": "post", "client_secret": "se\ncret"}))
+
+
 async def is_authenticated(clients: Clients, client_id: str, request: Request) -> bool:
     client = await clients.find(client_id)
     assert client is not None
-    authenticated = clients.authenticate(client, request)
-    assert (await clients.authenticated(request) == client) == authenticated
-    return authenticated
+    return await clients.authenticated(request) == client
 
 
 async def test_a_public_client_names_itself(make: Make) -> None:
@@ -172,7 +181,6 @@ async def test_a_client_proves_itself_in_its_one_way_and_in_no_other(make: Make,
     clients = make()
     client = await clients.find(client_id)
     assert client is not None
-    assert not clients.authenticate(client, request_)
     found = await clients.authenticated(request_)
     assert found is None or found.id != client_id
 

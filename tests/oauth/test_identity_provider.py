@@ -91,6 +91,29 @@ async def test_a_code_counts_once_with_its_verifier_and_secret_only(real: Identi
     assert "invalid_grant" in await refused(relying, VERIFIER)
 
 
+@pytest.mark.parametrize(
+    ("scopes", "lists", "prompt"),
+    [
+        (["openid"], None, "login"),
+        (["openid", "offline_access"], None, "login consent"),
+        (["openid"], ["none", "login", "select_account"], "select_account"),
+        (["openid"], ["none", "login"], "login"),
+        (["openid"], "select_account", "login"),
+    ],
+)
+async def test_whoever_wants_to_be_somebody_else_is_asked_who_he_is(
+    scopes: list[str], lists: object, prompt: str, hostile: HostileIdentityProvider, http: httpx.AsyncClient
+) -> None:
+    hostile.document["prompt_values_supported"] = lists
+    relying = party(hostile.provider(scopes=scopes), http)
+    url = await relying.authorization_url("the state", NONCE, VERIFIER, CALLBACK, anew=True)
+    assert isinstance(url, str)
+    assert parse_qs(urlsplit(url).query)["prompt"] == [prompt]
+    usual = await relying.authorization_url("the state", NONCE, VERIFIER, CALLBACK)
+    assert isinstance(usual, str)
+    assert parse_qs(urlsplit(usual).query).get("prompt") == (["consent"] if "offline_access" in scopes else None)
+
+
 async def test_the_browser_is_sent_with_state_nonce_and_challenge(hostile: HostileIdentityProvider, http: httpx.AsyncClient) -> None:
     hostile.document["authorization_endpoint"] = f"{hostile.issuer}/authorize?tenant=a"
 

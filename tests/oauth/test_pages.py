@@ -10,7 +10,7 @@ import pytest
 from page_samples import CALLBACK, CONNECTED, CONSENT, CURSOR, EVERY, LOOPBACK, PAGES
 from wharfinger_oauth import pages
 from wharfinger_oauth.client import Client
-from wharfinger_oauth.pages import Choice, Connected, ConnectedGrant, Pages, Scope
+from wharfinger_oauth.pages import Choice, Connected, ConnectedGrant, Pages, Scope, Switch
 from wharfinger_oauth.request import Response
 
 pytestmark = pytest.mark.requirement("AUT-1")
@@ -94,16 +94,28 @@ def test_whoever_is_asked_sees_who_asks_for_what_and_where_it_leads() -> None:
         "14 days",
     ):
         assert shown in page.text
-    (form,) = page.all("form")
+    form, _ = page.all("form")
     assert form == {"method": "post", "action": "/oauth/consent"}
-    assert page.all("input") == [
+    assert page.all("input")[:2] == [
         {"type": "hidden", "name": "request", "value": "sealed-request"},
         {"type": "hidden", "name": "csrf", "value": "csrf-token"},
     ]
-    assert [(one["type"], one["name"], one["value"]) for one in page.all("button")] == [
+    assert [(one["type"], one["name"], one["value"]) for one in page.all("button")[:2]] == [
         ("submit", "answer", "allow"),
         ("submit", "answer", "deny"),
     ]
+
+
+@pytest.mark.parametrize("name", ["consent", "refused"])
+def test_whoever_is_somebody_else_can_say_so_with_a_form_of_its_own(name: str) -> None:
+    page = Tags(EVERY[name]())
+    assert "Not you? Sign in as somebody else" in page.text
+    assert page.all("form")[-1] == {"method": "post", "action": "/oauth/login/switch", "class": "switch"}
+    assert page.all("input")[-2:] == [
+        {"type": "hidden", "name": "request", "value": "sealed-request"},
+        {"type": "hidden", "name": "csrf", "value": "switch-token"},
+    ]
+    assert page.all("button")[-1] == {"type": "submit"}
 
 
 @pytest.mark.parametrize(
@@ -134,6 +146,7 @@ def test_what_strangers_wrote_stays_text() -> None:
         gateway_title=MARKUP,
         gateway_url=MARKUP,
         scopes=(Scope(MARKUP, MARKUP),),
+        switch=Switch(MARKUP, MARKUP, MARKUP),
         request=MARKUP,
         csrf=MARKUP,
     )
@@ -143,6 +156,7 @@ def test_what_strangers_wrote_stays_text() -> None:
         "consent": PAGES.consent(consent),
         "connected": PAGES.connected(Connected(MARKUP, (grant,), "/oauth/revoke", MARKUP)),
         "error": PAGES.error(400, MARKUP, MARKUP, MARKUP),
+        "refused": PAGES.error(403, MARKUP, MARKUP, switch=Switch(MARKUP, MARKUP, MARKUP)),
         "done": PAGES.done(MARKUP, MARKUP),
     }
     for name, response in hostile.items():

@@ -21,11 +21,10 @@ def test_one_bad_key_takes_no_other_with_it_and_weak_or_foreign_ones_are_left_ou
         7,
         None,
         weak_rsa_key("weak")[1],
-        public(rsa_key("k2"), kid="encrypts", use="enc"),
         good.as_dict(private=True),
     ]
 
-    found = read_keys([*bad, public(good), public(curve)])
+    found = read_keys([*bad, public(good), public(rsa_key("k2"), kid="encrypts", use="enc"), public(curve)])
 
     assert [key.kid for key in found.usable] == ["good", "curve"]
     assert found.dropped == len(bad)

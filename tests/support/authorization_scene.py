@@ -22,6 +22,7 @@ from gateway_platform import GatewayPlatform
 from gateway_process import GatewayProcess, gateway_process
 from gateway_world import Manifest
 from identity_provider_process import IdentityProviderProcess, identity_provider
+from path_proxy import path_proxy
 from tcp_balancer import tcp_balancer
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.kind_resource import kind_resource
@@ -43,12 +44,14 @@ class Scene:
     platform: GatewayPlatform
     provider: IdentityProviderProcess
     port: int
+    path: str = ""
+    """Of the public URL; what is in front of the replicas takes it off."""
     replicas: list[GatewayProcess] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         """The public URL."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.port}{self.path}"
 
     @property
     def resource(self) -> str:
@@ -84,7 +87,8 @@ class Scene:
 
     async def prepare(self, server: str, **changes: Any) -> None:
         """Make the objects: a gateway `tools` for team engineering with `bot__echo` of a server."""
-        secret = world.secret("okta-client", "secret", self.provider.client_secret.encode(), part=names.CLIENT_SECRET_PART)
+        # As `echo` and many editors write it.
+        secret = world.secret("okta-client", "secret", f"{self.provider.client_secret}\n".encode(), part=names.CLIENT_SECRET_PART)
         await self.platform.apply(self.settings(**changes), world.root_key(), secret)
         await keep_signing_keys(self.platform.cluster, self.platform.system, time.time(), 3600.0)
         await self.platform.install(server)
@@ -111,13 +115,13 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(cluster: Cluster) -> AsyncIterator[Scene]:
+async def scene(cluster: Cluster, path: str = "") -> AsyncIterator[Scene]:
     """Give a scene with an identity provider and without any object."""
     platform, port = GatewayPlatform(cluster, secrets.token_hex(4)), free_port()
-    with identity_provider([f"http://127.0.0.1:{port}/oauth/idp/callback"]) as provider:
+    with identity_provider([f"http://127.0.0.1:{port}{path}/oauth/idp/callback"]) as provider:
         await platform.namespaces()
         try:
-            yield Scene(platform, provider, port)
+            yield Scene(platform, provider, port, path)
         finally:
             await platform.close()
 
@@ -126,7 +130,10 @@ async def scene(cluster: Cluster) -> AsyncIterator[Scene]:
 async def running(made: Scene, kubeconfig: Path, count: int = 1) -> AsyncIterator[Scene]:
     """Run replicas of the gateway until the end."""
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(tcp_balancer(made.port, lambda: [one.url.removeprefix("http://") for one in made.replicas]))
+        if made.path:
+            await stack.enter_async_context(path_proxy(made.port, made.path, lambda: made.replicas[0].url))
+        else:
+            await stack.enter_async_context(tcp_balancer(made.port, lambda: [one.url.removeprefix("http://") for one in made.replicas]))
         for _ in range(count):
             variables = {"WHARFINGER_NAMESPACE": made.platform.system}
             arguments = ["-m", "wharfinger_gateway", "--kubeconfig", str(kubeconfig)]
@@ -213,8 +220,8 @@ async def client(made: Scene, **metadata: Any) -> AsyncIterator[Client]:
 
 
 def fields(page: str) -> dict[str, str]:
-    """Return the hidden fields of a page's form."""
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page)
+    """Return the hidden fields of a page's first form."""
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.partition("</form>")[0])
     return {name: html.unescape(value) for name, value in found}
 
 

@@ -3,71 +3,24 @@
 import asyncio
 import re
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
-import httpx2
 import pytest
-from mcp import Client as McpClient
-from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
-from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+from joserfc.jwk import ECKey
+from mcp.client.auth import OAuthClientProvider
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider, PrivateKeyJWTOAuthProvider, SignedJWTParameters
 from mcp.client.auth.extensions.identity_assertion import IdentityAssertionOAuthProvider
-from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from mcp.shared.auth import OAuthClientMetadata
 
 from authorization_scene import GRANTS, REDIRECT, Client, Scene, fields
 from free_port import free_port
 from node_tools import NODE, node_tools
+from sdk_login import Person, Storage, echo
 
+KEY = ECKey.generate_key("P-256", {"kid": "robot-1"})
+ROBOT = {"id": "robot", "name": "Robot", "method": "private_key_jwt", "jwks": {"keys": [KEY.as_dict(private=False)]}}
 ASSISTANT = {"id": "assistant", "name": "Assistant", "secretRef": {"name": "okta-client", "key": "secret"}}
-
-
-class Storage:
-    """What the SDK keeps."""
-
-    def __init__(self) -> None:
-        self.tokens: OAuthToken | None = None
-        self.info: OAuthClientInformationFull | None = None
-
-    async def get_tokens(self) -> OAuthToken | None:
-        return self.tokens
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        self.tokens = tokens
-
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
-        return self.info
-
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        self.info = client_info
-
-
-class Person:
-    """Somebody with a browser who allows what he is asked."""
-
-    def __init__(self, scene: Scene, http: httpx.AsyncClient) -> None:
-        self._browser = Client(scene, "", http)
-        self._url = ""
-        self.visits = 0
-
-    async def open(self, url: str) -> None:
-        """Be sent to a page."""
-        self._url, self.visits = url, self.visits + 1
-
-    async def callback(self) -> AuthorizationCodeResult:
-        """Log in, allow, and return what the client's redirect URI gets."""
-        found = await self._browser.code(self._url)
-        return AuthorizationCodeResult(code=found["code"], state=found["state"], iss=found["iss"])
-
-
-async def echo(scene: Scene, auth: Any, mode: str) -> str:
-    """Call a tool by the SDK with a way to log in."""
-    async with (
-        httpx2.AsyncClient(auth=auth, timeout=30) as http,
-        McpClient(streamable_http_client(scene.resource, http_client=http), mode=mode) as client,
-    ):
-        return str((await client.call_tool("bot__echo", {"text": "x"})).content)
 
 
 @pytest.mark.requirement("AUT-1")
@@ -93,10 +46,14 @@ async def test_the_official_sdk_finds_its_way_from_the_gateways_url_alone_and_re
 async def registered(scene: Scene) -> Scene:
     """With a confidential client in the settings, which is in the team, and a gateway that takes the provider's assertions."""
     teams = [
-        {"name": "engineering", "members": ["clients:assistant"], "groups": [{"identityProvider": "okta", "group": "engineering"}]},
+        {
+            "name": "engineering",
+            "members": ["clients:assistant", "clients:robot"],
+            "groups": [{"identityProvider": "okta", "group": "engineering"}],
+        },
         {"name": "sales"},
     ]
-    await scene.platform.apply(scene.settings(teams=teams, oauth={"clients": [ASSISTANT]}))
+    await scene.platform.apply(scene.settings(teams=teams, oauth={"clients": [ASSISTANT, ROBOT]}))
     await scene.gateway("tools", oauth={"enabled": True}, identityProviders=[{"name": "okta", "idJag": True}])
     async with httpx.AsyncClient() as http, asyncio.timeout(10):
         while "id-jag" not in (await http.get(f"{scene.url}/.well-known/oauth-authorization-server")).text:  # noqa: ASYNC110 - the gateway hears of it by itself
@@ -112,6 +69,16 @@ async def test_the_official_sdk_calls_with_client_credentials(registered: Scene)
     assert '"x"' in await echo(registered, auth, "2026-07-28")
     (grant,) = await registered.grants()
     assert (grant["spec"]["user"], grant["spec"]["source"]) == ("clients:assistant", "ClientCredentials")
+
+
+@pytest.mark.requirement("AUT-1")
+async def test_the_official_sdk_calls_with_assertions_that_it_signs(registered: Scene) -> None:
+    pem = KEY.as_pem(private=True).decode()
+    signs = SignedJWTParameters(issuer="robot", subject="robot", signing_key=pem, signing_algorithm="ES256")
+    auth = PrivateKeyJWTOAuthProvider(registered.resource, Storage(), "robot", signs.create_assertion_provider(), issuer=registered.url)
+    assert '"x"' in await echo(registered, auth, "2026-07-28")
+    (grant,) = await registered.grants()
+    assert (grant["spec"]["user"], grant["spec"]["source"]) == ("clients:robot", "ClientCredentials")
 
 
 @pytest.mark.requirement("AUT-6")

@@ -7,7 +7,9 @@ import pytest
 
 from authorization_scene import GRANTS, Client, Scene, redirected
 from gateway_upstream import UpstreamServer
+from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import SECRET
+from wharfinger_crds.kinds import GATEWAY
 
 
 @pytest.mark.requirement("AUT-1")
@@ -26,6 +28,13 @@ async def test_a_person_logs_in_consents_and_his_client_calls_a_tool(scene: Scen
     called = await scene.call(tokens["access_token"])
     assert called.status_code == 200, called.text
     assert len(server.calls()) == 1
+
+
+async def test_keys_of_the_identity_provider_are_counted_as_usable_or_not(scene: Scene, client: Client) -> None:
+    await client.tokens()
+    _, metrics = await scene.replicas[0].probe("/metrics")
+    assert 'wharfinger_gateway_provider_keys{identity_provider="okta",state="usable"} 2.0' in metrics
+    assert 'wharfinger_gateway_provider_keys{identity_provider="okta",state="dropped"} 0.0' in metrics
 
 
 @pytest.mark.requirement("AUT-6", "GW-7")
@@ -91,9 +100,13 @@ async def test_a_token_counts_at_its_gateway_only(scene: Scene, client: Client) 
     tokens = await client.tokens()
     other = scene.platform.gateway_id.replace("tools", "others")
     end = time.monotonic() + 5.0
-    while (status := (await scene.call(tokens["access_token"], gateway=other)).status_code) not in {401, 404}:
-        assert time.monotonic() < end, status
+    while redirected(await client.http.get(client.request(resource=scene.resource.replace("tools", "others")))).get("error"):
+        assert time.monotonic() < end
         await asyncio.sleep(0.02)
+    there = await scene.call(tokens["access_token"], gateway=other)
+    nowhere = await scene.call(tokens["access_token"], gateway=f"{other}x")
+    assert (there.status_code, nowhere.status_code) == (401, 401)
+    assert there.headers["WWW-Authenticate"].replace(other, "") == nowhere.headers["WWW-Authenticate"].replace(f"{other}x", "")
 
 
 async def test_a_gateway_without_oauth_takes_no_logins_and_its_answer_is_that_of_one_that_is_not_there(
@@ -105,8 +118,12 @@ async def test_a_gateway_without_oauth_takes_no_logins_and_its_answer_is_that_of
     while (found := await scene.call(tokens["access_token"])).status_code == 200:
         assert time.monotonic() < end
         await asyncio.sleep(0.02)
-    missing = await scene.call(tokens["access_token"], gateway="dev.nothing")
-    assert (found.status_code, found.content) == (missing.status_code, missing.content)
+    assert found.status_code == 404
+    refused = redirected(await client.http.get(client.request()))
+    assert refused["error"] == "invalid_target"
+    await scene.platform.cluster.delete(kind_resource(GATEWAY), "tools", scene.platform.tenant)
+    assert redirected(await client.http.get(client.request())) == refused
+    assert (await scene.call(tokens["access_token"])).content == found.content
 
 
 async def test_without_signing_keys_logins_wait_and_static_tokens_go_on(scene: Scene, client: Client) -> None:
