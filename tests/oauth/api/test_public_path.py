@@ -1,5 +1,6 @@
 """A platform that shares its host: everything is below a path, and well-known URLs are where the standards put them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -67,5 +68,5 @@ async def test_the_official_sdk_finds_its_way_below_the_path_and_an_old_client_i
         assert '"x"' in await echo(shared, auth, "2026-07-28")
     assert storage.tokens is not None
     headers = {"Authorization": f"Bearer {storage.tokens.access_token}"}
-    async with McpClient(sse_client(f"{shared.resource}/sse", headers=headers), mode="legacy") as client:
+    async with asyncio.timeout(20), McpClient(sse_client(f"{shared.resource}/sse", headers=headers), mode="legacy") as client:
         assert '"x"' in str((await client.call_tool("bot__echo", {"text": "x"})).content)
