@@ -63,7 +63,7 @@ async def call_tool(question: Question, params: Params, catalogs: Catalogs, serv
 
 def _choice(permit: Permit, assignment: Assignment) -> Choice | Refusal:
     known = permit.worked_out.get(id(assignment))
-    if isinstance(known, Choice):
+    if isinstance(known, Choice | Refusal):
         return known
     # The catalogue beside it holds the assignment, so that its identity stays its own.
     found = permit.worked_out[id(assignment)] = resolve(permit, assignment)

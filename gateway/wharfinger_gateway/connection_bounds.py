@@ -3,7 +3,7 @@
 An answer is held in memory until its client has read it. A connection ends when its first request's head is not there in time, when its
 client reads too slowly, or when all unread answers together are too much: the one with the most unread goes first. Where there are too
 many connections, those idle longest make room. The head of a later request is bounded by the keep-alive time. All of that costs a request
-nothing: it happens once a connection, while a client does not read, or every other second for all.
+nothing: it happens once a connection, while a client does not read, or once a second for all.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Bounded(Protocol):
         """Close when what was written has been read."""
 
     def look(self, now: float) -> None:
-        """Let happen what is due, every other second."""
+        """Let happen what is due, once a second."""
 
 
 class Connections:
@@ -139,14 +139,15 @@ class Connections:
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
-        late, unused = loop.time() - self.bounds.head_seconds, loop.time() - self.bounds.keepalive_seconds
+        now = loop.time()
+        late, unused = now - self.bounds.head_seconds, now - self.bounds.keepalive_seconds
         for one in tuple(self._open):
             if one.is_fresh and one.idle_since < late:
                 self.end(one, Ended.HEAD_LATE)
             elif one.is_idle and one.idle_since < unused:
                 one.close()
             else:
-                one.look(loop.time())
+                one.look(now)
         self._sweeper = loop.call_later(self._sweep_seconds, self._sweep) if self._open else None
 
 

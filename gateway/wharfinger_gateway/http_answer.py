@@ -15,6 +15,7 @@ JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json", "Cache-Con
 TEXT: Final[Mapping[str, str]] = {"Content-Type": "text/plain; charset=utf-8"}
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE: Final = b"Connection: close\r\n"
+_BODILESS: Final = frozenset({204, 304})
 _UNSAFE: Final = re.compile(r"[\r\n\0]")
 
 
@@ -31,6 +32,12 @@ def answer_head(status: int, fields: Fields) -> bytes:
     Raises ValueError for a field that would not stay one.
     """
     return (_JSON_OK if fields is JSON and status == 200 else _beginning(status, fields)) + _date(int(time.time()))
+
+
+def whole_head(status: int, fields: Fields, length: int, persistence: bytes) -> bytes:
+    """Return the head of an answer whose body has so many bytes; `persistence` is a line of the connection's, or none. Raises as `answer_head`."""
+    framing = b"" if status in _BODILESS else b"Content-Length: %d\r\n" % length
+    return answer_head(status, fields) + framing + persistence + b"\r\n"
 
 
 @lru_cache(maxsize=2)

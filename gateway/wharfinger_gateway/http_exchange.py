@@ -7,14 +7,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
-from wharfinger_gateway.http_answer import CLOSE, CONTINUE, Fields, answer_head
+from wharfinger_gateway.http_answer import CLOSE, CONTINUE, Fields, answer_head, whole_head
 from wharfinger_gateway.http_head import Head
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.request_body import RequestBody
+from wharfinger_mcp.written import write
 
-_BODILESS: Final = frozenset({204, 304})
-COPIED_BYTES: Final = 16 * 1024
-"""Up to which a body is put behind its head rather than written beside it."""
 _KEEP: Final = b"Connection: keep-alive\r\n"
 
 
@@ -80,17 +78,13 @@ class Exchange:
 
     def answer(self, status: int, fields: Fields, body: bytes) -> None:
         """Write the whole answer. Raises ValueError for a field that cannot stand in a head."""
-        framing = b"" if status in _BODILESS else b"Content-Length: %d\r\n" % len(body)
-        head = answer_head(status, fields) + framing + self._persistence() + b"\r\n"
+        head = whole_head(status, fields, len(body), self._persistence())
         self.has_begun = self.has_ended = True
         transport = self._connection.transport
         if transport is not None:
             if self.head.verb == "HEAD":
                 body = b""
-            if len(body) > COPIED_BYTES:
-                transport.writelines((head, body))
-            else:
-                transport.write(head + body)
+            write(transport, head, body)
 
     def begin(self, fields: Fields) -> None:
         """Begin an answer of unknown length."""

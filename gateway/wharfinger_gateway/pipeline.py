@@ -161,15 +161,15 @@ class Pipeline:
             return question
         if isinstance(question.rules, Opening):
             return self._legacy.begin(permit, question.rules.request, seal)
-        is_elsewhere = self._hops.is_leaving or self._hops.leads_elsewhere(_owner(question))
-        return (await self._elsewhere(question) if is_elsewhere else None) or await self._answer(question, started)
+        owner = _owner(question)
+        is_asked = self._hops.is_leaving or self._hops.leads_elsewhere(owner)
+        return (await self._elsewhere(question, owner) if is_asked else None) or await self._answer(question, started)
 
-    async def _elsewhere(self, question: Question) -> Reply | Refusal | None:
+    async def _elsewhere(self, question: Question, owner: str) -> Reply | Refusal | None:
         """Return the reply of the replica that holds what a question is about; None where it is answered here."""
         if isinstance(question.rules, Within):
             is_new = isinstance(question.message, Request | Batch)
             return await self._hops.in_session(question.incoming, question.body, question.rules.session, is_new=is_new)
-        owner = _owner(question)
         return await self._hops.forward(question.incoming, question.body, owner) if self._hops.leads_elsewhere(owner) else None
 
     async def _answer(self, question: Question, started: float) -> Reply | Refusal:

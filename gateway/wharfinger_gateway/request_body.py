@@ -42,6 +42,11 @@ class RequestBody:
         return self._limit is None and self._wire > UNASKED_BYTES
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing more of it comes: it is whole, or never will be."""
+        return self.is_whole or self.is_spoiled
+
+    @property
     def is_passable(self) -> bool:
         """Whether the next request can be waited for, although nobody wanted this one's body."""
         return not self.is_spoiled and (self.is_whole or (self._chunks is None and self._missing <= UNASKED_BYTES))
@@ -60,7 +65,7 @@ class RequestBody:
             self._missing -= len(data)
             self._take(data)
             self.is_whole = not self._missing
-        if self.is_whole or self.is_spoiled or self._is_too_large():
+        if self.is_over or self._is_too_large():
             self._wake()
         return rest
 
@@ -74,7 +79,7 @@ class RequestBody:
         self._limit = limit
         if self._missing + self._size > limit:
             return Refusal(Reason.TOO_LARGE)
-        if not (self.is_whole or self.is_spoiled or self._is_too_large()):
+        if not (self.is_over or self._is_too_large()):
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 async with asyncio.timeout(BODY_SECONDS):

@@ -15,7 +15,7 @@ from collections.abc import Awaitable
 from typing import Final, Protocol, cast
 
 from wharfinger_gateway.connection_bounds import Connections, Reading
-from wharfinger_gateway.http_answer import CLOSE, TEXT, answer_head
+from wharfinger_gateway.http_answer import CLOSE, TEXT, whole_head
 from wharfinger_gateway.http_exchange import Exchange
 from wharfinger_gateway.http_head import END, MAX_HEAD_BYTES, Heads
 from wharfinger_gateway.request_body import RequestBody
@@ -142,7 +142,7 @@ class ServerConnection(asyncio.Protocol):
             return
         if self._body is not None:
             data = self._body.feed(data)
-            if self._body.is_whole or self._body.is_spoiled:
+            if self._body.is_over:
                 self._body = None
             elif self._body.is_ahead and self._exchange is not None:
                 self._pause()
@@ -175,7 +175,7 @@ class ServerConnection(asyncio.Protocol):
         if head.is_chunked or len(rest) < length:
             body = self._body = RequestBody(None if head.is_chunked else length)
             rest = body.feed(rest)
-            if body.is_whole or body.is_spoiled:
+            if body.is_over:
                 self._body = None
         else:
             body, rest = rest[:length], rest[length:]
@@ -192,7 +192,7 @@ class ServerConnection(asyncio.Protocol):
         """Answer what is no request, and end the connection: nobody knows where the next one would begin."""
         if self.transport is not None:
             self.is_fresh = False
-            self.transport.write(answer_head(status, TEXT) + b"Content-Length: %d\r\n" % len(_NO_HTTP) + CLOSE + b"\r\n" + _NO_HTTP)
+            self.transport.write(whole_head(status, TEXT, len(_NO_HTTP), CLOSE) + _NO_HTTP)
             self._linger()
 
     def _linger(self) -> None:

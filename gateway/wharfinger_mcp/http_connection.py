@@ -21,10 +21,9 @@ import httptools
 
 from wharfinger_mcp.endpoint import Address
 from wharfinger_mcp.errors import InterruptedCallError, NotMcpError, TimedOutError, TooLargeError, UnreachableError, UpstreamError
+from wharfinger_mcp.written import write
 
 MAX_HEAD_BYTES: Final = 64 * 1024
-COPIED_BYTES: Final = 16 * 1024
-"""Up to which a body is put behind its head rather than written beside it."""
 PAUSE_BYTES: Final = 256 * 1024
 """Unread bytes after which the server is made to wait."""
 FINISH_SECONDS: Final = 1.0
@@ -95,10 +94,7 @@ class Connection(asyncio.Protocol):
             raise UnreachableError("the server closed the connection at once")
         self._reset(limit)
         self.deadline = deadline
-        if len(body) > COPIED_BYTES:
-            self._transport.writelines((head, body))
-        else:
-            self._transport.write(head + body)
+        write(self._transport, head, body)
 
     def promised_seconds(self) -> int | None:
         """Return how long the server said it keeps the connection open; None where it said nothing."""
