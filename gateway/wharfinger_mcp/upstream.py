@@ -216,6 +216,8 @@ class Upstream:
             raise outcome.refusal or ProtocolError("the server answered a request with no message")
         error = response.error
         if error is not None:
+            if error.code == jsonrpc.UNSUPPORTED_PROTOCOL_VERSION:
+                self._forget(session)
             # Checked before anything else of the request (2026-07-28, streamable HTTP, "Server Validation").
             if error.code == jsonrpc.HEADER_MISMATCH and outcome.status == 400 and session.server.era is Era.MODERN:
                 raise HeadersRefusedError("the server says that the headers do not match the call, which it did not carry out")

@@ -201,6 +201,23 @@ async def test_a_server_that_serves_the_revision_no_more_is_asked_again_by_what_
     assert (await upstream.open(CREDENTIAL)).era is Era.LEGACY
 
 
+async def test_a_refused_revision_without_the_status_for_it_is_the_answer_and_the_server_is_looked_at_anew(
+    client: HttpClient, http: Http
+) -> None:
+    async def refuse(_: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+        return error(message, -32022)
+
+    server = RecordingServer(modern=True, replies={"tools/call": refuse})
+    upstream = await made(server, client, http)
+    answered = (await call(upstream)).error
+    assert answered is not None
+    assert answered.code == -32022
+    assert server.count()["tools/call"] == 1
+    del server.replies["tools/call"]
+    assert value_of(await call(upstream)) == {"called": "tools/call"}
+    assert server.count()["server/discover"] == 2
+
+
 async def test_a_server_that_refuses_what_it_has_agreed_on_fails_the_call_and_is_not_asked_for_ever(client: HttpClient, http: Http) -> None:
     async def refuse(_: web.Request, message: dict[str, Any]) -> web.StreamResponse:
         return error(message, -32022, status=400)
