@@ -25,10 +25,7 @@ def essence(content_type: str | None) -> str:
 
 def accepts(fields: Fields, media_type: str) -> bool:
     """Whether an answer of `media_type` is welcome. No Accept at all, and wildcards, welcome anything."""
-    return _accepts(",".join(fields.getall("Accept", [])), media_type)
-
-
-def _accepts(ranges: str, media_type: str) -> bool:
+    ranges = ",".join(fields.getall("Accept", []))
     if not ranges.strip():
         return True
     wildcards = (media_type, media_type.partition("/")[0] + "/*", "*/*")
