@@ -6,7 +6,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Any, Final
 
 from wharfinger_bridge.jsonrpc import Json, encode
@@ -75,12 +75,12 @@ class Announcements:
         for listener in self._listeners:
             listener.woken.set()
 
-    async def legacy_stream(self, kinds: frozenset[str]) -> AsyncIterator[bytes]:
+    async def legacy_stream(self, kinds: frozenset[str]) -> AsyncGenerator[bytes]:
         """Yield the events of a GET stream."""
         async for kind in self._changes(kinds):
             yield _COMMENT if kind is None else _event(_change(kind, {}))
 
-    async def modern_stream(self, kinds: frozenset[str], id_: int | str) -> AsyncIterator[bytes]:
+    async def modern_stream(self, kinds: frozenset[str], id_: int | str) -> AsyncGenerator[bytes]:
         """Yield the events that answer `subscriptions/listen`: the acknowledgement, the changes, the result."""
         meta = {"_meta": {SUBSCRIPTION_KEY: id_}}
         granted = {"notifications": wanted_filter(kinds)}
@@ -89,7 +89,7 @@ class Announcements:
             yield _COMMENT if kind is None else _event(_change(kind, meta))
         yield _event({"jsonrpc": "2.0", "id": id_, "result": {"resultType": "complete"} | meta})
 
-    async def _changes(self, kinds: frozenset[str]) -> AsyncIterator[str | None]:
+    async def _changes(self, kinds: frozenset[str]) -> AsyncGenerator[str | None]:
         """Yield each kind that changed; None at the beginning and after a silence."""
         listener = _Listener(kinds)
         self._listeners.add(listener)

@@ -3,30 +3,25 @@
     admit    token ▶ path ▶ method ▶ origin ▶ media types                     decided on the head
     answer   read ▶ era ▶ session ▶ local or unserved ▶ forward ▶ translate   one request, one JSON answer, or a stream
 
-A request is sent to the server at most once. HTTP 503 means that it was not sent; a JSON-RPC error with `data.reason` that it was, and
-that its answer is lost.
+A request is sent to the server at most once; `answers` tells whether it was.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Final
 
 from wharfinger_bridge.announcements import Announcements, announced, requested
+from wharfinger_bridge.answers import ACCEPTED, GONE, RETRY, UNAUTHORIZED, answered, error, refused, result, stream, unavailable
 from wharfinger_bridge.bearer import TokenFile
 from wharfinger_bridge.era import LEGACY_VERSIONS, MODERN_VERSION, Era, caller_era
 from wharfinger_bridge.http_message import Head, Response, text_response
 from wharfinger_bridge.jsonrpc import (
-    INTERNAL_ERROR,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
-    MODERN_HTTP_STATUS,
     UNSUPPORTED_PROTOCOL_VERSION,
-    Json,
     Notification,
     Refusal,
     Request,
     RequestId,
-    encode,
     error_body,
     read_message,
 )
@@ -34,17 +29,12 @@ from wharfinger_bridge.launch import NotReady, Ready
 from wharfinger_bridge.peer import Call, Lost, Outcome, Unsent
 from wharfinger_bridge.sessions import Sessions
 from wharfinger_bridge.supervise import Supervisor
-from wharfinger_bridge.translate import Server, caller_result, discover_result, initialize_result, server_message
+from wharfinger_bridge.translate import Server, discover_result, initialize_result, server_message
 
 PATH: Final = "/mcp"
 
 _SESSION = "mcp-session-id"
-_ACCEPTED = Response(202)
 _BEGIN = "this server has sessions: begin with initialize"
-_GONE = text_response(404, "there is no such session")
-_RETRY = (("Retry-After", "1"),)
-_UNBUFFERED = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
-_UNAUTHORIZED = Response(401, headers=(("WWW-Authenticate", "Bearer"),))
 
 
 class Endpoint:
@@ -68,11 +58,11 @@ class Endpoint:
             state = self._servers.state
             return text_response(503, state.reason) if isinstance(state, NotReady) else text_response(200, "ok")
         if not self._tokens.admits(head.headers.get("authorization")):
-            return _UNAUTHORIZED
+            return UNAUTHORIZED
         if head.path != PATH:
             return text_response(404, f"only {PATH} is served")
         if head.method == "DELETE":
-            return Response(200) if self._servers.end(head.headers.get(_SESSION, "")) else _GONE
+            return Response(200) if self._servers.end(head.headers.get(_SESSION, "")) else GONE
         if head.method not in {"POST", "GET"}:
             return text_response(405, "use POST", ("Allow", "GET, POST, DELETE"))
         if "origin" in head.headers:
@@ -83,13 +73,13 @@ class Endpoint:
         """Answer a GET that opens no stream: there is one in legacy sessions, where the server announces anything."""
         state = self._servers.state
         if isinstance(state, NotReady):
-            return text_response(503, state.reason, *_RETRY)
+            return text_response(503, state.reason, *RETRY)
         if self._servers.find(head.headers.get(_SESSION, "")) is None:
-            return _GONE
+            return GONE
         if not announced(state.server.capabilities) or head.headers.get("mcp-protocol-version") == MODERN_VERSION:
             return text_response(405, "there is no stream to GET", ("Allow", "POST, DELETE"))
         if self._announcements.is_full:
-            return text_response(503, "too many streams", *_RETRY)
+            return text_response(503, "too many streams", *RETRY)
         return None
 
     async def answer(self, head: Head, body: bytes) -> Response:
@@ -97,24 +87,24 @@ class Endpoint:
         if head.method == "GET":
             state = self._servers.state
             kinds = frozenset() if isinstance(state, NotReady) else announced(state.server.capabilities)
-            return _stream(self._announcements.legacy_stream(kinds))
+            return stream(self._announcements.legacy_stream(kinds))
         message = read_message(body)
         era = message if isinstance(message, Refusal) else caller_era(head.headers, message)
         if isinstance(message, Refusal):
-            return _refused(message)
+            return refused(message)
         if isinstance(era, Refusal):
-            return _refused(era)
+            return refused(era)
         session = head.headers.get(_SESSION, "")
         fault = self._session_fault(message, era, session)
         if fault is not None:
             return fault
         if isinstance(message, Notification):
             self._notice(message, session)
-            return _ACCEPTED
+            return ACCEPTED
         if not era.serves(message.method):
-            return _error(era, METHOD_NOT_FOUND, f"method not found: {message.method[:100]}", message.id)
+            return error(era, METHOD_NOT_FOUND, f"method not found: {message.method[:100]}", message.id)
         if message.method == "ping":
-            return _result({}, message.id)
+            return result({}, message.id)
         if message.method == "initialize":
             return await self._initialize(message)
         return await self._serve(message, era, session)
@@ -125,9 +115,9 @@ class Endpoint:
             return None
         if era is Era.MODERN and isinstance(message, Request):
             if message.method == "server/discover":
-                return _error(era, METHOD_NOT_FOUND, _BEGIN, message.id)
+                return error(era, METHOD_NOT_FOUND, _BEGIN, message.id)
             data = {"supported": list(LEGACY_VERSIONS), "requested": MODERN_VERSION}
-            return _error(era, UNSUPPORTED_PROTOCOL_VERSION, _BEGIN, message.id, data)
+            return error(era, UNSUPPORTED_PROTOCOL_VERSION, _BEGIN, message.id, data)
         id_ = message.id if isinstance(message, Request) else None
         if not session:
             return Response(400, error_body(INVALID_REQUEST, "the header Mcp-Session-Id is missing: begin with initialize", id_))
@@ -138,33 +128,33 @@ class Endpoint:
     async def _initialize(self, request: Request) -> Response:
         opened = await self._servers.open()
         if isinstance(opened, NotReady):
-            return _unavailable(opened.reason, request.id)
+            return unavailable(opened.reason, request.id)
         session, state = opened
-        return _result(initialize_result(request.params, state.server), request.id, (("Mcp-Session-Id", session),))
+        return result(initialize_result(request.params, state.server), request.id, (("Mcp-Session-Id", session),))
 
     async def _serve(self, request: Request, era: Era, session: str) -> Response:
         state = self._servers.find(session)
         if not isinstance(state, Ready):
-            return _unavailable(state.reason if state else "there is no such session", request.id)
+            return unavailable(state.reason if state else "there is no such session", request.id)
         if request.method == "server/discover":
-            return _result(discover_result(state.server), request.id)
+            return result(discover_result(state.server), request.id)
         if request.method == "subscriptions/listen":
             return self._listen(request, era, state.server)
         if state.peer.in_flight >= self._max_in_flight:
-            return _unavailable(f"{self._max_in_flight} calls are in flight", request.id)
+            return unavailable(f"{self._max_in_flight} calls are in flight", request.id)
         call = state.peer.send(server_message(request, era, state.server))
         if isinstance(call, Unsent):
-            return _unavailable(call.message, request.id)
+            return unavailable(call.message, request.id)
         with self._servers.using(session):
-            return _answered(await self._outcome(call, (session, request.id), era), request.method, request.id, era, state.server)
+            return answered(await self._outcome(call, (session, request.id), era), request.method, request.id, era, state.server)
 
     def _listen(self, request: Request, era: Era, server: Server) -> Response:
         kinds = announced(server.capabilities)
         if not kinds:
-            return _error(era, METHOD_NOT_FOUND, "method not found: this server announces nothing", request.id)
+            return error(era, METHOD_NOT_FOUND, "method not found: this server announces nothing", request.id)
         if self._announcements.is_full:
-            return _unavailable("too many streams are open", request.id)
-        return _stream(self._announcements.modern_stream(kinds & requested(request.params), request.id))
+            return unavailable("too many streams are open", request.id)
+        return stream(self._announcements.modern_stream(kinds & requested(request.params), request.id))
 
     async def _outcome(self, call: Call, key: tuple[str, RequestId], era: Era) -> Outcome:
         """Wait for the answer, a cancellation, or the end of patience. A caller that leaves is only a cancellation where its era says so."""
@@ -192,10 +182,6 @@ class Endpoint:
             call.cancel(Lost("Cancelled", "cancelled by the caller"))
 
 
-def _stream(events: AsyncIterator[bytes]) -> Response:
-    return Response(200, content_type="text/event-stream", headers=_UNBUFFERED, stream=events)
-
-
 def _media_fault(head: Head) -> Response | None:
     if head.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         return text_response(415, "Content-Type must be application/json")
@@ -203,38 +189,3 @@ def _media_fault(head: Head) -> Response | None:
     if not accepted & {"application/json", "application/*", "*/*"}:
         return text_response(406, "the answer is application/json, which Accept does not name")
     return None
-
-
-def _answered(outcome: Outcome, method: str, id_: RequestId, era: Era, server: Server) -> Response:
-    if isinstance(outcome, Lost):
-        return _error(era, INTERNAL_ERROR, outcome.message, id_, {"reason": outcome.reason})
-    error = outcome.get("error")
-    try:
-        if "result" in outcome:
-            return _result(caller_result(method, outcome["result"], era, server), id_)
-        if isinstance(error, dict):
-            return Response(_status(era, error.get("code")), encode({"jsonrpc": "2.0", "id": id_, "error": error}))
-    except ValueError:
-        pass
-    return _error(era, INTERNAL_ERROR, "the server's answer is not valid JSON-RPC", id_, {"reason": "AnswerInvalid"})
-
-
-def _result(result: Json, id_: RequestId, headers: tuple[tuple[str, str], ...] = ()) -> Response:
-    return Response(200, encode({"jsonrpc": "2.0", "id": id_, "result": result}), headers=headers)
-
-
-def _refused(refusal: Refusal) -> Response:
-    return Response(refusal.status, error_body(refusal.code, refusal.message, refusal.id, refusal.data))
-
-
-def _unavailable(reason: str, id_: RequestId) -> Response:
-    return Response(503, error_body(INTERNAL_ERROR, reason, id_), headers=_RETRY)
-
-
-def _error(era: Era, code: int, message: str, id_: RequestId, data: Json | None = None) -> Response:
-    return Response(_status(era, code), error_body(code, message, id_, data))
-
-
-def _status(era: Era, code: object) -> int:
-    """Return the HTTP status of an error: 200 towards legacy callers, by its code towards modern ones."""
-    return MODERN_HTTP_STATUS.get(code, 200) if era is Era.MODERN and isinstance(code, int) else 200

@@ -7,7 +7,7 @@
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -250,7 +250,7 @@ class Connection(asyncio.Protocol):
         self._await_request()
         self._advance()
 
-    async def _send_stream(self, response: Response, stream: AsyncIterator[bytes]) -> None:
+    async def _send_stream(self, response: Response, stream: AsyncGenerator[bytes]) -> None:
         """Write pieces as they come; who does not read them is cut off, which cancels this."""
         self._transport.write(render(response, keep_alive=False))
         async for piece in stream:
