@@ -7,9 +7,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing, suppress
 from typing import Any, Final
 
 from wharfinger_bridge.jsonrpc import Json, encode
+from wharfinger_bridge.said import Said
 
 KINDS: Final = ("tools", "prompts", "resources")
 STREAMS: Final = 64
@@ -38,10 +40,10 @@ def requested(params: Json) -> frozenset[str]:
 
 
 class _Listener:
-    def __init__(self, kinds: frozenset[str]) -> None:
+    def __init__(self, kinds: frozenset[str], said: Said) -> None:
         self.kinds = kinds
         self.changed: set[str] = set()
-        self.woken = asyncio.Event()
+        self.woken = said.woken
 
 
 class Announcements:
@@ -75,38 +77,41 @@ class Announcements:
         for listener in self._listeners:
             listener.woken.set()
 
-    async def legacy_stream(self, kinds: frozenset[str]) -> AsyncGenerator[bytes]:
-        """Yield the events of a GET stream."""
-        async for kind in self._changes(kinds):
-            yield _COMMENT if kind is None else _event(_change(kind, {}))
+    def legacy_stream(self, kinds: frozenset[str], said: Said) -> AsyncGenerator[bytes]:
+        """Return the events of a GET stream, and what else is `said` there."""
+        return self._events(kinds, {}, said)
 
     async def modern_stream(self, kinds: frozenset[str], id_: int | str) -> AsyncGenerator[bytes]:
         """Yield the events that answer `subscriptions/listen`: the acknowledgement, the changes, the result."""
         meta = {"_meta": {SUBSCRIPTION_KEY: id_}}
         granted = {"notifications": wanted_filter(kinds)}
         yield _event({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": granted | meta})
-        async for kind in self._changes(kinds):
-            yield _COMMENT if kind is None else _event(_change(kind, meta))
+        async with aclosing(self._events(kinds, meta, Said())) as events:
+            async for event in events:
+                yield event
         yield _event({"jsonrpc": "2.0", "id": id_, "result": {"resultType": "complete"} | meta})
 
-    async def _changes(self, kinds: frozenset[str]) -> AsyncGenerator[str | None]:
-        """Yield each kind that changed; None at the beginning and after a silence."""
-        listener = _Listener(kinds)
+    async def _events(self, kinds: frozenset[str], params: Json, said: Said) -> AsyncGenerator[bytes]:
+        """Yield each kind that changed, and what is said; a comment at the beginning and after a silence."""
+        listener = _Listener(kinds, said)
         self._listeners.add(listener)
         try:
-            yield None
+            yield _COMMENT
             while True:
                 try:
                     async with asyncio.timeout(SILENCE_SECONDS):
                         await listener.woken.wait()
                 except TimeoutError:
-                    yield None
+                    yield _COMMENT
                     continue
-                listener.woken.clear()
+                messages = said.take()
                 changed, listener.changed = listener.changed, set()
                 for kind in sorted(changed):
-                    yield kind
-                if self._closed:
+                    yield _event(_change(kind, params))
+                for message in messages:
+                    with suppress(ValueError):
+                        yield _event(message)
+                if self._closed or said.is_over:
                     return
         finally:
             self._listeners.discard(listener)
@@ -118,4 +123,5 @@ def _change(kind: str, params: Json) -> Json:
 
 
 def _event(message: Json) -> bytes:
+    """Return one event. Raises ValueError for a number that JSON has no form for."""
     return b"event: message\ndata: " + encode(message) + b"\n\n"

@@ -6,13 +6,17 @@
 A request is sent to the server at most once; `answers` tells whether it was.
 """
 
-import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, nullcontext
+from functools import partial
 from typing import Final
 
 from wharfinger_bridge.announcements import Announcements, announced, requested
-from wharfinger_bridge.answers import ACCEPTED, GONE, RETRY, UNAUTHORIZED, answered, error, refused, result, stream, unavailable
+from wharfinger_bridge.answers import ACCEPTED, GONE, RETRY, UNAUTHORIZED, error, refused, result, stream, unavailable
+from wharfinger_bridge.audience import OneCaller
 from wharfinger_bridge.bearer import TokenFile
 from wharfinger_bridge.era import LEGACY_VERSIONS, MODERN_VERSION, Era, caller_era
+from wharfinger_bridge.exchange import Exchange
 from wharfinger_bridge.http_message import Head, Response, text_response
 from wharfinger_bridge.jsonrpc import (
     INVALID_REQUEST,
@@ -20,20 +24,23 @@ from wharfinger_bridge.jsonrpc import (
     UNSUPPORTED_PROTOCOL_VERSION,
     Notification,
     Refusal,
+    Reply,
     Request,
     RequestId,
     error_body,
     read_message,
 )
 from wharfinger_bridge.launch import NotReady, Ready
-from wharfinger_bridge.peer import Call, Lost, Outcome, Unsent
+from wharfinger_bridge.peer import Call, Lost, Unsent
+from wharfinger_bridge.said import Said
 from wharfinger_bridge.sessions import Sessions
 from wharfinger_bridge.supervise import Supervisor
-from wharfinger_bridge.translate import Server, discover_result, initialize_result, server_message
+from wharfinger_bridge.translate import Server, asked_for, discover_result, initialize_result, progress_token, server_message
 
 PATH: Final = "/mcp"
 
 _SESSION = "mcp-session-id"
+_OF_ONE_CALLER = frozenset({"notifications/roots/list_changed", "notifications/progress"})
 _BEGIN = "this server has sessions: begin with initialize"
 
 
@@ -76,7 +83,8 @@ class Endpoint:
             return text_response(503, state.reason, *RETRY)
         if self._servers.find(head.headers.get(_SESSION, "")) is None:
             return GONE
-        if not announced(state.server.capabilities) or head.headers.get("mcp-protocol-version") == MODERN_VERSION:
+        is_silent = not self._servers.sessions and not announced(state.server.capabilities)
+        if is_silent or head.headers.get("mcp-protocol-version") == MODERN_VERSION:
             return text_response(405, "there is no stream to GET", ("Allow", "POST, DELETE"))
         if self._announcements.is_full:
             return text_response(503, "too many streams", *RETRY)
@@ -85,10 +93,10 @@ class Endpoint:
     async def answer(self, head: Head, body: bytes) -> Response:
         """Answer one message, or open a stream."""
         if head.method == "GET":
-            state = self._servers.state
-            kinds = frozenset() if isinstance(state, NotReady) else announced(state.server.capabilities)
-            return stream(self._announcements.legacy_stream(kinds))
+            return stream(self._unasked(self._servers.find(head.headers.get(_SESSION, ""))))
         message = read_message(body)
+        if isinstance(message, Reply):
+            return self._take_reply(message, head.headers.get(_SESSION, ""))
         era = message if isinstance(message, Refusal) else caller_era(head.headers, message)
         if isinstance(message, Refusal):
             return refused(message)
@@ -101,13 +109,13 @@ class Endpoint:
         if isinstance(message, Notification):
             self._notice(message, session)
             return ACCEPTED
-        if not era.serves(message.method):
+        if not era.serves(message.method, is_own=self._is_own(session)):
             return error(era, METHOD_NOT_FOUND, f"method not found: {message.method[:100]}", message.id)
         if message.method == "ping":
             return result({}, message.id)
         if message.method == "initialize":
             return await self._initialize(message)
-        return await self._serve(message, era, session)
+        return await self._serve(head, message, era, session)
 
     def _session_fault(self, message: Request | Notification, era: Era, session: str) -> Response | None:
         """Answer what belongs to no session where each has a server of its own (MCP 2025-11-25, transports, session management)."""
@@ -126,13 +134,14 @@ class Endpoint:
         return None
 
     async def _initialize(self, request: Request) -> Response:
-        opened = await self._servers.open()
+        opened = await self._servers.open(asked_for(request.params))
         if isinstance(opened, NotReady):
             return unavailable(opened.reason, request.id)
         session, state = opened
-        return result(initialize_result(request.params, state.server), request.id, (("Mcp-Session-Id", session),))
+        described = initialize_result(request.params, state.server, is_own=self._is_own(session))
+        return result(described, request.id, (("Mcp-Session-Id", session),))
 
-    async def _serve(self, request: Request, era: Era, session: str) -> Response:
+    async def _serve(self, head: Head, request: Request, era: Era, session: str) -> Response:
         state = self._servers.find(session)
         if not isinstance(state, Ready):
             return unavailable(state.reason if state else "there is no such session", request.id)
@@ -142,11 +151,17 @@ class Endpoint:
             return self._listen(request, era, state.server)
         if state.peer.in_flight >= self._max_in_flight:
             return unavailable(f"{self._max_in_flight} calls are in flight", request.id)
-        call = state.peer.send(server_message(request, era, state.server))
+        is_tracked = progress_token(request) is not None and _accepts_events(head)
+        said = Said() if is_tracked or (self._is_own(session) and _accepts_events(head)) else None
+        call = state.peer.send(server_message(request, era, state.server), said, is_tracked=is_tracked)
         if isinstance(call, Unsent):
             return unavailable(call.message, request.id)
-        with self._servers.using(session):
-            return answered(await self._outcome(call, (session, request.id), era), request.method, request.id, era, state.server)
+        exchange = Exchange(request, era, state.server, call, self._servers.using(session))
+        exchange.bound(self._call_timeout)
+        if session:
+            self._cancellable[session, request.id] = call
+            exchange.at_end(partial(self._forget, (session, request.id), call))
+        return await exchange.response()
 
     def _listen(self, request: Request, era: Era, server: Server) -> Response:
         kinds = announced(server.capabilities)
@@ -156,24 +171,40 @@ class Endpoint:
             return unavailable("too many streams are open", request.id)
         return stream(self._announcements.modern_stream(kinds & requested(request.params), request.id))
 
-    async def _outcome(self, call: Call, key: tuple[str, RequestId], era: Era) -> Outcome:
-        """Wait for the answer, a cancellation, or the end of patience. A caller that leaves is only a cancellation where its era says so."""
-        lost = Lost("Timeout", f"no answer within {self._call_timeout:.0f} s")
-        timer = asyncio.get_running_loop().call_later(self._call_timeout, call.cancel, lost)
-        if key[0]:
-            self._cancellable[key] = call
-        try:
-            return await call.future
-        except asyncio.CancelledError:
-            call.abandon("the caller went away", tell_server=era is Era.MODERN)
-            raise
-        finally:
-            timer.cancel()
-            if self._cancellable.get(key) is call:
-                del self._cancellable[key]
+    def _forget(self, key: tuple[str, RequestId], call: Call) -> None:
+        if self._cancellable.get(key) is call:
+            del self._cancellable[key]
+
+    def _is_own(self, session: str) -> bool:
+        """Tell whether the server of a session is its caller's alone, and of the era of sessions."""
+        state = self._servers.find(session) if self._servers.sessions else None
+        return isinstance(state, Ready) and state.server.era is Era.LEGACY
+
+    async def _unasked(self, state: Ready | NotReady | None) -> AsyncGenerator[bytes]:
+        """Yield what belongs to no call: announcements, and all else where the server is the caller's alone."""
+        if not isinstance(state, Ready):
+            return
+        said, audience = Said(), state.peer.audience
+        events = self._announcements.legacy_stream(announced(state.server.capabilities), said)
+        with audience.heard_by(said) if isinstance(audience, OneCaller) else nullcontext():
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+
+    def _take_reply(self, reply: Reply, session: str) -> Response:
+        """Pass on the answer to a question; one that nobody waits for any more is no fault of the caller's."""
+        if not self._servers.sessions:
+            return Response(400, error_body(INVALID_REQUEST, "nothing was asked that a response could answer", reply.id))
+        state = self._servers.find(session)
+        if not isinstance(state, Ready):
+            return GONE
+        state.peer.answer(reply)
+        return ACCEPTED
 
     def _notice(self, notification: Notification, session: str) -> None:
-        """Forward a cancellation that names a call of the same session; every other notification has no meaning to a shared server."""
+        """Forward a cancellation that names a call of the same session, and what else has a meaning to a server of one caller."""
+        if notification.method in _OF_ONE_CALLER and self._is_own(session) and isinstance(state := self._servers.find(session), Ready):
+            state.peer.notify(notification.method, notification.params)
         id_ = notification.params.get("requestId")
         if notification.method != "notifications/cancelled" or isinstance(id_, bool) or not isinstance(id_, int | str):
             return
@@ -185,7 +216,14 @@ class Endpoint:
 def _media_fault(head: Head) -> Response | None:
     if head.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         return text_response(415, "Content-Type must be application/json")
-    accepted = {item.partition(";")[0].strip().lower() for item in head.headers.get("accept", "*/*").split(",")}
-    if not accepted & {"application/json", "application/*", "*/*"}:
+    if not _accepted(head) & {"application/json", "application/*", "*/*"}:
         return text_response(406, "the answer is application/json, which Accept does not name")
     return None
+
+
+def _accepts_events(head: Head) -> bool:
+    return not _accepted(head).isdisjoint({"text/event-stream", "text/*", "*/*"})
+
+
+def _accepted(head: Head) -> frozenset[str]:
+    return frozenset(item.partition(";")[0].strip().lower() for item in head.headers.get("accept", "*/*").split(","))

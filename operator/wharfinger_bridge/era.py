@@ -35,7 +35,7 @@ _NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri
 _BASE64 = re.compile(r"=\?base64\?(.*)\?=")
 
 _UNSERVED = frozenset({"logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
-"""One process serves many callers: none of them sets its log level or chooses of which resources it tells."""
+"""Where one process serves many callers, none of them sets its log level or chooses of which resources it tells."""
 
 
 class Era(Enum):
@@ -44,9 +44,9 @@ class Era(Enum):
     LEGACY = _UNSERVED | {"server/discover", "subscriptions/listen"}
     MODERN = _UNSERVED | {"initialize", "ping"}
 
-    def serves(self, method: str) -> bool:
-        """Tell whether a caller of this era may use a method."""
-        return method not in self.value
+    def serves(self, method: str, *, is_own: bool = False) -> bool:
+        """Tell whether a caller of this era may use a method; `is_own`: of a server that is the caller's alone."""
+        return method not in self.value or (is_own and method in _UNSERVED)
 
 
 def caller_era(headers: Mapping[str, str], message: Request | Notification) -> Era | Refusal:

@@ -3,6 +3,7 @@
     nothing known    server/discover; initialize too after an error, or when no answer came for a while
     frail or legacy  initialize; server/discover only after an error
     modern           server/discover; initialize only after an error
+    of one caller    initialize, unless it is known to be modern; server/discover too after an error, or when no answer came for a while
 
 The first good answer decides, however late it comes: a slow start is no refusal.
 """
@@ -29,9 +30,15 @@ class Question:
 
 
 DISCOVER: Final = Question("server/discover", {"_meta": ENVELOPE}, discovered_server)
-INITIALIZE: Final = Question(
-    "initialize", {"protocolVersion": LEGACY_VERSIONS[0], "capabilities": {}, "clientInfo": CLIENT_INFO}, initialized_server
-)
+
+
+def initialize(capabilities: Json) -> Question:
+    """Return the handshake of the older revisions, for callers who can be asked for that."""
+    params = {"protocolVersion": LEGACY_VERSIONS[0], "capabilities": capabilities, "clientInfo": CLIENT_INFO}
+    return Question("initialize", params, initialized_server)
+
+
+INITIALIZE: Final = initialize({})
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,12 @@ def plan_handshake(era: Era | None, *, frail: bool, patience: float) -> Plan:
     if era is Era.LEGACY or frail:
         return Plan((INITIALIZE, DISCOVER), None)
     return Plan((DISCOVER, INITIALIZE), patience)
+
+
+def plan_for_one(era: Era | None, capabilities: Json, *, patience: float) -> Plan:
+    """Return the order of questions to a server of one caller, whose session is of the older revisions."""
+    questions = (initialize(capabilities), DISCOVER)
+    return Plan(questions[::-1], None) if era is Era.MODERN else Plan(questions, None if era is Era.LEGACY else patience)
 
 
 async def shake_hands(peer: Peer, plan: Plan) -> Server | Failed:

@@ -8,6 +8,7 @@
 import asyncio
 import traceback
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -125,6 +126,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._writable = True
+        self._resumed = asyncio.Event()
         self._refused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -164,6 +166,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on with a peer that reads again."""
         self._writable = True
+        self._resumed.set()
         if self._task is not None:
             self._arm(None)
         elif not self._refused and not self._transport.is_closing():
@@ -251,10 +254,14 @@ class Connection(asyncio.Protocol):
         self._advance()
 
     async def _send_stream(self, response: Response, stream: AsyncGenerator[bytes]) -> None:
-        """Write pieces as they come; who does not read them is cut off, which cancels this."""
+        """Write pieces as fast as they are read; who does not read them is cut off, which cancels this."""
         self._transport.write(render(response, keep_alive=False))
-        async for piece in stream:
-            self._transport.write(chunk(piece))
+        async with aclosing(stream):
+            async for piece in stream:
+                self._transport.write(chunk(piece))
+                while not self._writable:
+                    self._resumed.clear()
+                    await self._resumed.wait()
 
     def _await_request(self) -> None:
         self._head = None

@@ -55,6 +55,14 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to something that the server asked."""
+
+    id: RequestId
+    message: Json
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a message is not carried out, as HTTP status and JSON-RPC error."""
 
@@ -90,7 +98,7 @@ def encode(value: Any) -> bytes:
     return _ENCODER.encode(value).encode("ascii")
 
 
-def read_message(body: bytes) -> Request | Notification | Refusal:
+def read_message(body: bytes) -> Request | Notification | Reply | Refusal:
     """Return what one HTTP body asks for; the first failed check is the answer (JSON-RPC 2.0 §4; batches ended with MCP 2025-06-18)."""
     try:
         message = decode(body)
@@ -104,8 +112,10 @@ def read_message(body: bytes) -> Request | Notification | Refusal:
     if "id" in message and (isinstance(id_, bool) or not isinstance(id_, int | str)):
         return Refusal(400, INVALID_REQUEST, "id must be a string or an integer")
     method = message.get("method")
+    if "method" not in message and id_ is not None and ("result" in message) != ("error" in message):
+        return Reply(id_, message)
     if not isinstance(method, str):
-        return Refusal(400, INVALID_REQUEST, "method must be a string: nothing was asked that a response could answer", id_)
+        return Refusal(400, INVALID_REQUEST, "method must be a string", id_)
     params = message.get("params", {})
     if not isinstance(params, dict):
         return Refusal(400, INVALID_PARAMS, "params must be an object", id_)

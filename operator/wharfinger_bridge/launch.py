@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wharfinger_bridge.announcements import Announcements, announced, wanted_filter
+from wharfinger_bridge.audience import Everybody, OneCaller
 from wharfinger_bridge.child import Child, StartError
 from wharfinger_bridge.environment import initial_environment
 from wharfinger_bridge.era import Era
-from wharfinger_bridge.handshake import Failed, plan_handshake, shake_hands
+from wharfinger_bridge.handshake import Failed, Plan, plan_for_one, plan_handshake, shake_hands
+from wharfinger_bridge.jsonrpc import Json
 from wharfinger_bridge.log import log
 from wharfinger_bridge.peer import Call, Lost, Peer
 from wharfinger_bridge.reaper import Reaper
@@ -50,30 +52,40 @@ class Launcher:
         self.announcements = Announcements()
         """What any run of the server announces: it says that a list changed and not how, so that it is nobody's secret."""
 
-    async def run(self, ready: Callable[[Ready], None]) -> str:
-        """Run the command until it ends, or until cancelled; `ready` hears of its handshake. Return how it ended."""
-        peer = Peer(lambda line: child.write(line), self.announcements.publish)  # noqa: PLW0108  the child exists only below
+    async def run(self, ready: Callable[[Ready], None], caller: Json | None = None) -> str:
+        """Run the command until it ends, or until cancelled; `ready` hears of its handshake. Return how it ended.
+
+        `caller`: what the one whose server it is can be asked for (MCP client capabilities); None: it is everybody's.
+        """
+        publish = self.announcements.publish
+        peer = Peer(lambda line: child.write(line), Everybody(publish) if caller is None else OneCaller(publish))  # noqa: PLW0108  the child exists only below
         try:
             child = await Child.start(self._command, self._environment, self._reaper, peer.receive)
         except StartError as error:
             return str(error)
         try:
-            failed = await self._open(child, peer, ready)
+            failed = await self._open(child, peer, ready, self._plan(caller))
             if failed is None:
                 await asyncio.wait({child.ended})
         finally:
             how = await child.stop()
             if peer.in_flight:
                 log("calls lost with the server", in_flight=peer.in_flight)
+            peer.audience.leave()
             peer.settle_all(Lost("ServerExited", f"the server {how} before it answered"))
         return failed or how
 
-    async def _open(self, child: Child, peer: Peer, ready: Callable[[Ready], None]) -> str | None:
-        """Shake hands with a new process; return why that failed."""
-        started = asyncio.get_running_loop().time()
+    def _plan(self, caller: Json | None) -> Plan:
+        if caller is not None:
+            return plan_for_one(self._era, caller, patience=self._probe_patience)
         plan = plan_handshake(self._era, frail=self._frail, patience=self._probe_patience)
         if plan.patience is not None:
             log("asking server/discover; a server of an older revision may log an error about it")
+        return plan
+
+    async def _open(self, child: Child, peer: Peer, ready: Callable[[Ready], None], plan: Plan) -> str | None:
+        """Shake hands with a new process; return why that failed."""
+        started = asyncio.get_running_loop().time()
         handshake = asyncio.create_task(shake_hands(peer, plan))
         try:
             await asyncio.wait({handshake, child.ended}, timeout=self._handshake_timeout, return_when=asyncio.FIRST_COMPLETED)

@@ -2,18 +2,22 @@
 
 - Ids are integers never used before in the life of this process, whatever the callers' ids are.
 - Every call ends, in an answer or in a `Lost`; a call is written at most once.
-- A server's notifications end in `_receive_message`: the one place to begin when answers are to be streamed.
+- What a server says of the progress of a call goes to that call alone, by the token that it was given.
 """
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from wharfinger_bridge.jsonrpc import METHOD_NOT_FOUND, Json, decode, encode, error_body
+from wharfinger_bridge.audience import Audience
+from wharfinger_bridge.jsonrpc import METHOD_NOT_FOUND, Json, Reply, decode, encode, error_body
 from wharfinger_bridge.lines import Oversized
 from wharfinger_bridge.log import log
+from wharfinger_bridge.said import Said
+from wharfinger_bridge.translate import PROGRESS, tracked
 
 _ids = itertools.count(1)
 
@@ -39,41 +43,48 @@ Outcome = Json | Lost
 class Peer:
     """Calls in flight at one run of the server. `write` takes one line and tells whether it was taken.
 
-    `on_notification` gets the method of each notification.
+    `audience` hears what it says beside its answers and the progress of calls.
     """
 
-    def __init__(self, write: Callable[[bytes], bool], on_notification: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, write: Callable[[bytes], bool], audience: Audience) -> None:
         self._write = write
-        self._on_notification = on_notification
-        self._calls: dict[int, asyncio.Future[Outcome]] = {}
+        self.audience = audience
+        self._calls: dict[int, Call] = {}
 
     @property
     def in_flight(self) -> int:
         """Number of calls that wait for their answer."""
         return len(self._calls)
 
-    def send(self, message: Json) -> "Call | Unsent":
-        """Send a request under an id of its own."""
+    def send(self, message: Json, said: Said | None = None, *, is_tracked: bool = False) -> "Call | Unsent":
+        """Send a request under an id of its own; `said` takes what the server says meanwhile, of its progress where that `is_tracked`."""
         id_ = next(_ids)
+        if is_tracked:
+            message = tracked(message, id_)
         try:
             line = encode(message | {"id": id_})
         except ValueError:
             return Unsent("the request holds a number that JSON has no form for")
         if not self._write(line):
             return Unsent("the server does not read its input")
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._calls[id_] = future
-        return Call(self, id_, future)
+        call = self._calls[id_] = Call(self, id_, asyncio.get_running_loop().create_future(), said)
+        return call
 
     def notify(self, method: str, params: Json) -> None:
         """Send a notification; one that cannot be written is not worth waiting for."""
         self._write(encode({"jsonrpc": "2.0", "method": method, "params": params}))
 
+    def answer(self, reply: Reply) -> None:
+        """Give the server the answer to its question, if it waits for one."""
+        if self.audience.has_answered(reply.id):
+            with suppress(ValueError):
+                self._write(encode(reply.message))
+
     def settle(self, id_: int, outcome: Outcome | None) -> None:
         """End a call with its outcome, or forget it with None; an id that is not in flight is nobody's."""
-        future = self._calls.pop(id_, None)
-        if future is not None and not future.done() and outcome is not None:
-            future.set_result(outcome)
+        call = self._calls.pop(id_, None)
+        if call is not None and not call.future.done() and outcome is not None:
+            call.future.set_result(outcome)
 
     def settle_all(self, lost: Lost) -> None:
         """End every call in flight alike."""
@@ -105,10 +116,23 @@ class Peer:
         if method is None:
             if type(id_) is int:
                 self.settle(id_, message)
-        elif type(id_) in {int, str}:
-            self._write(_local_answer(method, id_))
+        elif isinstance(id_, int | str) and not isinstance(id_, bool):
+            if method == "ping" or not self.audience.ask(id_, message, self._heard()):
+                self._write(_local_answer(method, id_))
+        elif id_ is None and method == PROGRESS:
+            self._progress(message)
         elif id_ is None and isinstance(method, str):
-            self._on_notification(method)
+            self.audience.tell(message, self._heard())
+
+    def _heard(self) -> Sequence[Said]:
+        return [call.said for call in self._calls.values() if call.said is not None]
+
+    def _progress(self, message: Json) -> None:
+        params = message.get("params")
+        token = params.get("progressToken") if isinstance(params, dict) else None
+        call = self._calls.get(token) if type(token) is int else None
+        if call is not None and call.said is not None:
+            call.said.add(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +142,8 @@ class Call:
     peer: Peer
     id: int
     future: asyncio.Future[Outcome]
+    said: Said | None
+    """What the server says before its answer; None where nobody would hear it."""
 
     def abandon(self, reason: str, *, tell_server: bool) -> None:
         """Drop the answer whenever it comes; the server hears of it only where that means cancellation."""
@@ -134,7 +160,7 @@ class Call:
 
 
 def _local_answer(method: Any, id_: Any) -> bytes:
-    """Return the answer to a request of the server's own: no caller is there to be asked."""
+    """Return the answer to a request of the server's own that nobody else answers."""
     if method == "ping":
         return encode({"jsonrpc": "2.0", "id": id_, "result": {}})
-    return error_body(METHOD_NOT_FOUND, "this client declares no capabilities", id_)
+    return error_body(METHOD_NOT_FOUND, "nobody can be asked for that", id_)

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
+from wharfinger_bridge.jsonrpc import Json
 from wharfinger_bridge.launch import STARTING, Launcher, NotReady, Ready
 from wharfinger_bridge.log import log
 from wharfinger_bridge.supervise import failure_reason, pause_before_start
@@ -20,16 +21,16 @@ from wharfinger_bridge.supervise import failure_reason, pause_before_start
 class Session:
     """One process and what is known of its use."""
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(self, launcher: Launcher, caller: Json) -> None:
         self.opened: asyncio.Future[Ready | NotReady] = asyncio.get_running_loop().create_future()
         self.calls = 0
         self.idle: asyncio.TimerHandle | None = None
         self._ending = False
-        self.task = asyncio.create_task(self._run(launcher))
+        self.task = asyncio.create_task(self._run(launcher, caller))
 
-    async def _run(self, launcher: Launcher) -> str:
+    async def _run(self, launcher: Launcher, caller: Json) -> str:
         try:
-            how = await launcher.run(self._open)
+            how = await launcher.run(self._open, caller)
         finally:
             self._open(NotReady("the server was ended"))
         return how
@@ -78,14 +79,17 @@ class Sessions:
             if self._running:
                 await asyncio.wait({session.task for session in self._running})
 
-    async def open(self) -> tuple[str, Ready] | NotReady:
-        """Return id and server of a new session, or why there is none; nobody knows the session of a caller that leaves meanwhile."""
+    async def open(self, caller: Json) -> tuple[str, Ready] | NotReady:
+        """Return id and server of a new session, or why there is none; nobody knows the session of a caller that leaves meanwhile.
+
+        `caller`: what it can be asked for.
+        """
         if isinstance(self.state, NotReady):
             return self.state
-        session, self._spare = self._spare, None
+        session = await self._spared(caller)
         if session is None and len(self._running) >= self._most:
             return NotReady(f"{self._most} sessions are open")
-        session = session or self._start()
+        session = session or self._start(caller)
         if session.idle is not None:
             session.idle.cancel()
         try:
@@ -101,6 +105,18 @@ class Sessions:
         self._rest(session, id_)
         log("session opened", open=len(self._open))
         return id_, state
+
+    async def _spared(self, caller: Json) -> Session | None:
+        """Return the spare, if there is one and will do; one in the way of a caller who can be asked more than it was told is ended."""
+        spare = self._spare
+        if spare is None or (caller and len(self._running) < self._most):
+            return None
+        self._spare = None
+        if not caller:
+            return spare
+        spare.end()
+        await asyncio.wait({spare.task})
+        return None
 
     def find(self, id_: str) -> Ready | NotReady | None:
         """Return the server of a session; None: there is no such session, or no longer."""
@@ -133,7 +149,7 @@ class Sessions:
     async def _prove(self) -> None:
         failures = 0
         while True:
-            session = self._start()
+            session = self._start({})
             state = await session.state()
             if isinstance(state, Ready):
                 self.state, self._spare = state, session
@@ -146,8 +162,8 @@ class Sessions:
             log(f"server {how}", restart_in_s=pause)
             await asyncio.sleep(pause)
 
-    def _start(self) -> Session:
-        session = Session(self._launcher)
+    def _start(self, caller: Json) -> Session:
+        session = Session(self._launcher, caller)
         self._running.add(session)
         session.task.add_done_callback(lambda task: self._stopped(session, task))
         return session

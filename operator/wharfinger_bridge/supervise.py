@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
+from wharfinger_bridge.jsonrpc import Json
 from wharfinger_bridge.launch import STARTING, Launcher, NotReady, Ready
 from wharfinger_bridge.log import log
 
@@ -56,7 +57,7 @@ class Supervisor:
         """Return the one server, whatever the session."""
         return self.state
 
-    async def open(self) -> tuple[str, Ready] | NotReady:
+    async def open(self, _: Json) -> tuple[str, Ready] | NotReady:
         """Return an id that only tells callers with equal request ids apart, should one of them cancel; any other one would do as well."""
         return self.state if isinstance(self.state, NotReady) else (os.urandom(16).hex(), self.state)
 

@@ -24,9 +24,12 @@ CLIENT_INFO: Final = {"name": "wharfinger-bridge", "version": VERSION}
 ENVELOPE: Final[Json] = {VERSION_KEY: MODERN_VERSION, CAPABILITIES_KEY: {}, f"{META_PREFIX}clientInfo": CLIENT_INFO}
 """`_meta` of what the bridge asks on its own or for a legacy caller: no client capabilities, for nobody could be asked."""
 
+_ASKED = frozenset({"elicitation", "sampling", "roots"})
 _UNNAMED = {"name": "unknown", "version": "unknown"}
 _LISTED = frozenset({"tools", "prompts", "resources"})
 _CACHEABLE = frozenset({"server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read"})
+PROGRESS: Final = "notifications/progress"
+_PROGRESS_TOKEN = "progressToken"  # noqa: S105  a name
 _LOG_LEVEL_KEY = f"{META_PREFIX}logLevel"
 
 
@@ -38,7 +41,6 @@ class Server:
     version: str
     info: Mapping[str, Any]
     capabilities: Mapping[str, Any]
-    """Without what cannot be used through the bridge."""
     instructions: str | None
 
 
@@ -47,7 +49,7 @@ def discovered_server(result: Any) -> Server | None:
     if not isinstance(result, dict) or MODERN_VERSION not in _list(result.get("supportedVersions")):
         return None
     info = _dict(_dict(result.get("_meta")).get(SERVER_INFO_KEY)) or _dict(result.get("serverInfo"))
-    return Server(Era.MODERN, MODERN_VERSION, info or _UNNAMED, _usable(result.get("capabilities")), _text(result.get("instructions")))
+    return Server(Era.MODERN, MODERN_VERSION, info or _UNNAMED, _dict(result.get("capabilities")), _text(result.get("instructions")))
 
 
 def initialized_server(result: Any) -> Server | None:
@@ -55,26 +57,30 @@ def initialized_server(result: Any) -> Server | None:
     if not isinstance(result, dict) or result.get("protocolVersion") not in SERVER_LEGACY_VERSIONS:
         return None
     info = _dict(result.get("serverInfo")) or _UNNAMED
-    return Server(Era.LEGACY, result["protocolVersion"], info, _usable(result.get("capabilities")), _text(result.get("instructions")))
+    return Server(Era.LEGACY, result["protocolVersion"], info, _dict(result.get("capabilities")), _text(result.get("instructions")))
 
 
-def initialize_result(params: Json, server: Server) -> Json:
-    """Return the answer to a legacy caller's `initialize`: its revision where that is offered, else the newest."""
+def initialize_result(params: Json, server: Server, *, is_own: bool = False) -> Json:
+    """Return the answer to a legacy caller's `initialize`: its revision where that is offered, else the newest.
+
+    `is_own`: the server is the caller's alone, with all that it can.
+    """
     requested = params.get("protocolVersion")
     version = requested if requested in LEGACY_VERSIONS else LEGACY_VERSIONS[0]
-    return {"protocolVersion": version, "capabilities": server.capabilities, "serverInfo": server.info} | _instructions(server)
+    capabilities = server.capabilities if is_own else _shared(server.capabilities)
+    return {"protocolVersion": version, "capabilities": capabilities, "serverInfo": server.info} | _instructions(server)
 
 
 def discover_result(server: Server) -> Json:
     """Return the answer to a modern caller's `server/discover`."""
-    result = {"supportedVersions": [MODERN_VERSION], "capabilities": server.capabilities} | _instructions(server)
+    result = {"supportedVersions": [MODERN_VERSION], "capabilities": _shared(server.capabilities)} | _instructions(server)
     return _completed("server/discover", result, server)
 
 
 def server_message(request: Request, caller: Era, server: Server) -> Json:
     """Return a caller's request as its server understands it; the id is the sender's to choose."""
     meta = request.params.get("_meta")
-    dropped = {"progressToken", _LOG_LEVEL_KEY}  # single answers carry no notifications, so none are asked for
+    dropped = {_PROGRESS_TOKEN, _LOG_LEVEL_KEY}  # the sender has a token of its own; log records name no call, so none are asked for
     kept = {
         key: value
         for key, value in _dict(meta).items()
@@ -89,6 +95,22 @@ def server_message(request: Request, caller: Era, server: Server) -> Json:
     return request.message | {"params": {key: value for key, value in request.params.items() if key != "_meta"}}
 
 
+def progress_token(request: Request) -> Any:
+    """Return the token under which a caller wants to hear of progress; None where it does not."""
+    return _dict(request.params.get("_meta")).get(_PROGRESS_TOKEN)
+
+
+def tracked(message: Json, token: int) -> Json:
+    """Return a request whose progress is told under this token."""
+    params = _dict(message.get("params"))
+    return message | {"params": params | {"_meta": _dict(params.get("_meta")) | {_PROGRESS_TOKEN: token}}}
+
+
+def caller_progress(message: Json, request: Request) -> Json:
+    """Return what a server says of the progress of a request under its caller's own token."""
+    return message | {"params": _dict(message.get("params")) | {_PROGRESS_TOKEN: progress_token(request)}}
+
+
 def caller_result(method: str, result: Any, caller: Era, server: Server) -> Any:
     """Return a server's result as the caller understands it."""
     if caller is Era.MODERN and server.era is Era.LEGACY and isinstance(result, dict):
@@ -101,11 +123,14 @@ def _completed(method: str, result: Json, server: Server) -> Json:
     return added | result | {"_meta": {SERVER_INFO_KEY: server.info} | _dict(result.get("_meta"))}
 
 
-def _usable(capabilities: Any) -> Json:
-    """Return capabilities without those whose methods or notifications end at the bridge."""
-    return {
-        name: _answered(settings) if name in _LISTED else settings for name, settings in _dict(capabilities).items() if name != "logging"
-    }
+def asked_for(params: Json) -> Json:
+    """Return what a caller says in `initialize` that it can be asked for."""
+    return {name: value for name, value in _dict(params.get("capabilities")).items() if name in _ASKED and isinstance(value, dict)}
+
+
+def _shared(capabilities: Mapping[str, Any]) -> Json:
+    """Return capabilities without those whose methods or notifications end at the bridge where callers share a server."""
+    return {name: _answered(settings) if name in _LISTED else settings for name, settings in capabilities.items() if name != "logging"}
 
 
 def _answered(settings: Any) -> Any:

@@ -7,13 +7,14 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 from yarl import URL
 
 from bridge_process import META, MODERN, TOKEN, WAIT, Bridge, Start
+from bridge_stream import Stream, unasked
 from own_address import ADDRESS, rules
 from wharfinger_bridge.announcements import STREAMS, Announcements, announced, requested
+from wharfinger_bridge.said import Said
 from wharfinger_crds.connection import Connection
 from wharfinger_operator.ask_server import ServerAsker
 
@@ -24,34 +25,14 @@ SUBSCRIPTION = {"io.modelcontextprotocol/subscriptionId": "sub"}
 TOOLS, RESOURCES = ({"jsonrpc": "2.0", "method": f"notifications/{kind}/list_changed"} for kind in ("tools", "resources"))
 
 
-class Stream:
-    """An open stream."""
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self.response = response
-
-    async def next(self) -> Any:
-        """Return the next message; None at the stream's end."""
-        async with asyncio.timeout(WAIT):
-            while line := await self.response.content.readline():
-                if line.startswith(b"data: "):
-                    return json.loads(line.removeprefix(b"data: "))
-        return None
-
-    async def opened(self) -> None:
-        """Wait for the first line."""
-        async with asyncio.timeout(WAIT):
-            assert await self.response.content.readline() == b": open\n"
-
-
 @contextlib.asynccontextmanager
 async def listening(bridge: Bridge, modern: bool, **wanted: bool) -> AsyncIterator[Stream]:
-    headers = {"Authorization": f"Bearer {TOKEN}", "Accept": "text/event-stream"}
     if not modern:
-        async with bridge.http.get(f"{bridge.url}/mcp", headers=headers) as response:
-            yield Stream(response)
+        async with unasked(bridge) as stream:
+            yield stream
         return
-    headers |= {
+    headers = {
+        "Authorization": f"Bearer {TOKEN}",
         "Accept": "application/json, text/event-stream",
         "Content-Type": "application/json",
         "MCP-Protocol-Version": MODERN,
@@ -182,7 +163,7 @@ async def test_the_number_of_streams_is_bounded_and_a_free_place_is_taken(start:
 
 async def test_a_listener_that_does_not_read_makes_nothing_grow() -> None:
     announcements = Announcements()
-    stream = announcements.legacy_stream(frozenset({"tools", "resources"}))
+    stream = announcements.legacy_stream(frozenset({"tools", "resources"}), Said())
     assert await anext(stream) == b": open\n\n"
 
     for _ in range(10_000):

@@ -42,7 +42,9 @@ async def test_unknown_members_pass_through_both_ways(start: Start) -> None:
         "_meta": {"traceparent": "00-1-2-01", "progressToken": 4},
     }
     echoed = await bridge.request("tools/call", params)
-    assert echoed.value["params"] == params | {"_meta": {"traceparent": "00-1-2-01"}}
+    token = echoed.value["params"]["_meta"]["progressToken"]
+    assert echoed.value["params"] == params | {"_meta": {"traceparent": "00-1-2-01", "progressToken": token}}
+    assert token == echoed.value["id"]
 
 
 async def test_a_modern_caller_of_a_legacy_server_gets_complete_results(start: Start) -> None:
@@ -61,7 +63,7 @@ async def test_a_modern_caller_of_a_legacy_server_gets_complete_results(start: S
     assert (listed["resultType"], listed["ttlMs"], listed["cacheScope"]) == ("complete", 0, "private")
     called = await bridge.request("tools/call", {"name": "echo", "_meta": {"progressToken": "p", "traceparent": "t"}}, modern=True)
     assert called.body["result"]["resultType"] == "complete" and "ttlMs" not in called.body["result"]
-    assert called.value["params"] == {"name": "echo", "_meta": {"traceparent": "t"}}
+    assert called.value["params"] == {"name": "echo", "_meta": {"traceparent": "t", "progressToken": called.value["id"]}}
 
 
 async def test_a_legacy_caller_of_a_modern_server_needs_no_envelope(start: Start) -> None:

@@ -6,7 +6,15 @@ import pytest
 
 from wharfinger_bridge.era import Era
 from wharfinger_bridge.jsonrpc import Request
-from wharfinger_bridge.translate import Server, caller_result, discovered_server, initialize_result, initialized_server, server_message
+from wharfinger_bridge.translate import (
+    Server,
+    caller_result,
+    discover_result,
+    discovered_server,
+    initialize_result,
+    initialized_server,
+    server_message,
+)
 
 LEGACY = Server(Era.LEGACY, "2025-11-25", {"name": "s"}, {}, None)
 MODERN = Server(Era.MODERN, "2026-07-28", {"name": "s"}, {}, None)
@@ -49,13 +57,18 @@ def test_capabilities_are_those_that_work_through_the_bridge() -> None:
     }
     server = initialized_server({"protocolVersion": "2025-11-25", "capabilities": told})
     assert server is not None
-    assert server.capabilities == {
-        "tools": {"listChanged": True, "x": 1},
-        "resources": {"listChanged": True},
-        "prompts": {},
-        "completions": {},
-        "extensions": {"e": {}},
-    }
+    assert initialize_result({}, server, is_own=True)["capabilities"] == told
+    assert (
+        initialize_result({}, server)["capabilities"]
+        == discover_result(server)["capabilities"]
+        == {
+            "tools": {"listChanged": True, "x": 1},
+            "resources": {"listChanged": True},
+            "prompts": {},
+            "completions": {},
+            "extensions": {"e": {}},
+        }
+    )
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ SUBSCRIPTION_KEY = "io.modelcontextprotocol/subscriptionId"
 
 grew = threading.Condition()
 notifications: list[Json] = []
-answers: dict[str, Json] = {}
+answers: dict[Any, Json] = {}
+handshakes: list[Json] = []
+released: list[Json] = []
 subscriptions: list[Json] = []
 
 
@@ -60,6 +62,7 @@ def open_conversation(options: argparse.Namespace, message: Json) -> None:
     """Answer a handshake of an era that is spoken."""
     era = "legacy" if message["method"] == "initialize" else "modern"
     if options.era in {era, "dual"}:
+        handshakes.append(message)
         result: Json = {"capabilities": CAPABILITIES, "instructions": "be kind"}
         if era == "legacy":
             result |= {"protocolVersion": options.version, "serverInfo": INFO}
@@ -88,6 +91,8 @@ def answer(options: argparse.Namespace, message: Json) -> None:
         listed = {"name": "echo", "inputSchema": {"type": "object", "$defs": {"x": {}}}, "x-unknown": 1}
         cacheable = {"resultType": "complete", "ttlMs": 0, "cacheScope": "public"} if options.era == "modern" else {}
         send({"id": message["id"], "result": {"tools": [listed]} | cacheable})
+    elif message["method"] in {"logging/setLevel", "resources/subscribe"} and options.era != "modern":
+        send({"id": message["id"], "result": {"served": message["method"]}})
     elif message["method"] != "tools/call":
         send({"id": message["id"], "error": {"code": -32601, "message": "Method not found"}})
     elif tool is None:
@@ -172,6 +177,48 @@ def tool_notify(message: Json) -> Any:
     send({"method": "notifications/progress", "params": {"progressToken": 1, "progress": 1}})
     send({"method": "notifications/message", "params": {"level": "info", "data": "x"}})
     return "notified"
+
+
+def tool_progress(message: Json, times: int, waits: bool = False) -> Any:
+    """Tell of the progress of this call so many times, under its token, then wait for a release if wanted; return that token."""
+    token = message["params"].get("_meta", {}).get("progressToken")
+    for each in range(times):
+        send({"method": "notifications/progress", "params": {"progressToken": token, "progress": each, "x-unknown": 1}})
+    with grew:
+        grew.wait_for(lambda: not waits or released, 10)
+    return [token]
+
+
+def tool_release(message: Json) -> Any:
+    """Let go who waits."""
+    with grew:
+        released.append(message)
+        grew.notify_all()
+    return "released"
+
+
+def tool_say(message: Json, method: str, params: Json, count: int = 1) -> Any:
+    """Send a notification."""
+    for each in range(count):
+        send({"method": method, "params": params | ({"each": each} if count > 1 else {})})
+    return "said"
+
+
+def tool_question(message: Json, method: str, ids: list[Any], withdraw: bool = False) -> Any:
+    """Ask the caller under these ids; return the answers."""
+    for id_ in ids:
+        send({"id": id_, "method": method, "params": {"x": 1}})
+    if withdraw:
+        send({"method": "notifications/cancelled", "params": {"requestId": ids[0]}})
+        return "withdrawn"
+    with grew:
+        grew.wait_for(lambda: all(id_ in answers for id_ in ids), 10)
+        return [answers.get(id_) for id_ in ids]
+
+
+def tool_handshake(message: Json) -> Any:
+    """Return the handshake that was answered."""
+    return handshakes[-1]["params"]
 
 
 def tool_announce(message: Json, kind: str, times: int = 1) -> Any:
