@@ -44,7 +44,7 @@ BUILT: Final = {
     "GW-2": "Tools are assigned explicitly, pinned or resolved at call time, under stable names of at most 64 characters.",
     "GW-3": "Who cannot see a gateway cannot use it, by any path.",
     "GW-4": "Streamable HTTP and HTTP+SSE clients and servers, of every revision, each pair of eras bridged.",
-    "GW-5": "Prompts, resources, completion, logging, progress, cancellation, elicitation, sampling and roots pass through both ways, to and from HTTP servers.",
+    "GW-5": "Prompts, resources, completion, logging, progress, cancellation, elicitation, sampling and roots pass through both ways; of a stdio server that callers share, progress alone.",
     "GW-6": "The credential is found at call time, by a written order; else an error with an install link.",
     "GW-7": "The client's token never goes upstream.",
     "GW-8": "Listed client headers reach HTTP servers, all others are dropped; what a connection sets wins; stdio gets none.",

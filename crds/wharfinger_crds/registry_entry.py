@@ -132,7 +132,8 @@ class Stdio(Model):
     """How a stdio server is shared."""
 
     sessions: Literal["Shared", "PerSession"] = "Shared"
-    """Shared: one process for all callers, told of no client capabilities. PerSession: a process a session."""
+    """Shared: one process for all callers, which can ask none of them anything. PerSession: a process a session, which may ask its caller
+    (elicitation, sampling, roots) and has log records and subscribed resources told to it."""
     max_sessions: int | None = Field(default=None, ge=1, le=256)
     """PerSession: how many processes at most, which share the container's limits; omitted: 8."""
     idle_timeout: Duration | None = None

@@ -20,9 +20,9 @@ from gateway_world import ALICE, SECRET, Manifest, dump, gateway, installation, 
 from node_tools import NodeTools, node_tools
 from own_address import ADDRESS
 
-UpstreamName = Literal["legacy", "modern", "sse", "stdio"]
-UPSTREAMS: tuple[UpstreamName, ...] = ("legacy", "modern", "sse", "stdio")
-"""How the gateway reaches the server: streamable HTTP of either era, HTTP+SSE, and stdio behind the bridge."""
+UpstreamName = Literal["legacy", "modern", "sse", "stdio", "session"]
+UPSTREAMS: tuple[UpstreamName, ...] = ("legacy", "modern", "sse", "stdio", "session")
+"""How the gateway reaches the server: streamable HTTP of either era, HTTP+SSE, and stdio behind the bridge, shared or one for a session."""
 AT_ONCE = 4
 PREFIX = "t"
 
@@ -64,15 +64,18 @@ async def upstreams(home: Path) -> AsyncIterator[Mapping[UpstreamName, str]]:
     token_file.write_text(SECRET)
     async with AsyncExitStack() as stack:
         base = stack.enter_context(everything_server(ADDRESS))
-        options = ("--listen", f"{ADDRESS}:0")
-        bridged = await stack.enter_async_context(
-            bridge(STDIO, *options, token_file=token_file, environment={"PYTHONPATH": f"{OPERATOR}:{SUPPORT}"})
-        )
+
+        async def bridged(*options: str) -> str:
+            environment = {"PYTHONPATH": f"{OPERATOR}:{SUPPORT}"}
+            starting = bridge(STDIO, "--listen", f"{ADDRESS}:0", *options, token_file=token_file, environment=environment)
+            return f"http://{ADDRESS}:{(await stack.enter_async_context(starting)).url.rpartition(':')[2]}/mcp"
+
         yield {
             "legacy": f"{base}/legacy",
             "modern": f"{base}/modern",
             "sse": f"{base}/sse",
-            "stdio": f"http://{ADDRESS}:{bridged.url.rpartition(':')[2]}/mcp",
+            "stdio": await bridged(),
+            "session": await bridged("--max-sessions", "64"),
         }
 
 
