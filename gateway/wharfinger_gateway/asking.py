@@ -27,6 +27,7 @@ INPUT_REQUIRED: Final = "input_required"
 URL_ELICITATION_REQUIRED: Final = -32042
 MAX_QUESTIONS: Final = 16
 """At once, of one call."""
+_NO_ANSWER: Final = ErrorObject(jsonrpc.INVALID_PARAMS, "the caller's answer is no object")
 _DECLINED: Final = ErrorObject(jsonrpc.METHOD_NOT_FOUND, "the caller cannot be asked for that")
 
 
@@ -109,19 +110,24 @@ def is_allowed(method: str, capabilities: Mapping[str, Raw]) -> bool:
 def declined(request: Request) -> Response:
     """Return the answer to what cannot be asked; a ping is no question."""
     if request.method == "ping":
-        return Response(request.id, jsonrpc.raw_json({}))
+        return Response(request.id, {})
     return Response(request.id, error=_DECLINED)
+
+
+def answered(request: Request, answer: Raw) -> Response:
+    """Return a modern client's answer as the response to a legacy server's question; one that is no object is an error."""
+    members = jsonrpc.members(answer)
+    return Response(request.id, error=_NO_ANSWER) if members is None else Response(request.id, members)
 
 
 def requires_input(response: Response) -> InputRequired | None:
     """Return what a response asks for; None where it is an answer, or asks for nothing that can be read."""
-    if response.result is None or INPUT_REQUIRED.encode() not in bytes(response.result):
+    if response.result is None or jsonrpc.text_member(response.result, "resultType") != INPUT_REQUIRED:
         return None
     try:
-        found = _input_required.decode(response.result)
+        return _input_required.decode(jsonrpc.raw_json(response.result))
     except (msgspec.DecodeError, RecursionError):
         return None
-    return found if found.result_type == INPUT_REQUIRED else None
 
 
 def requires_link(response: Response) -> Mapping[str, InputRequest]:
@@ -147,10 +153,11 @@ def missing_capabilities(error: ErrorObject) -> tuple[str, ...] | None:
     return tuple(sorted(name for name in wanted if _CAPABILITY.fullmatch(name)))[:MAX_QUESTIONS]
 
 
-def input_required(requests: Mapping[str, Request | InputRequest], state: str) -> Raw:
+def input_required(requests: Mapping[str, Request | InputRequest], state: str) -> Params:
     """Return the result that asks a modern client, who sends `state` back with his answers."""
     wanted = {key: {"method": one.method, "params": one.params} for key, one in requests.items()}
-    return jsonrpc.raw_json({"resultType": INPUT_REQUIRED, "inputRequests": wanted, "requestState": state})
+    result = {"resultType": INPUT_REQUIRED, "inputRequests": wanted, "requestState": state}
+    return {name: jsonrpc.raw_json(value) for name, value in result.items()}
 
 
 def read_answers(params: Params) -> Mapping[str, Raw]:

@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Raw
 
-from wharfinger_gateway.asking import MAX_QUESTIONS, declined, is_allowed
+from wharfinger_gateway.asking import MAX_QUESTIONS, answered, declined, is_allowed
 from wharfinger_gateway.dialogue import ANSWER_SECONDS, Going
 from wharfinger_gateway.relay import Relay
 from wharfinger_mcp.errors import BusyError, TimedOutError, UpstreamError
@@ -69,7 +69,7 @@ class Conversation:
         for key in self._open.keys() & answers.keys():
             request = self._open.pop(key)
             self._asked -= 1
-            await self._going.upstream.answer(request.id, Response(request.id, answers[key]), self._going.headers)
+            await self._going.upstream.answer(request.id, answered(request, answers[key]), self._going.headers)
 
     def cancel(self) -> None:
         """End the call; the server is told."""

@@ -190,7 +190,7 @@ async def _asked(wanted: InputRequired, asker: _Asker) -> Mapping[str, Raw]:
         response = await asker.ask(request.method, request.params)
         if response.result is None:
             raise ProtocolError(f"the caller does not answer {request.method}")
-        return response.result
+        return jsonrpc.raw_json(response.result)
 
     if len(wanted.input_requests) > MAX_QUESTIONS:
         raise ProtocolError(f"the server asks for more than {MAX_QUESTIONS} things at once")

@@ -49,16 +49,6 @@ _OF_TRACES: Final = frozenset({TRACE_PARENT, TRACE_STATE, BAGGAGE})
 _NOT_PASSED_ON: Final = frozenset({"task", "inputResponses", "requestState"})
 
 
-class _Peek(msgspec.Struct, rename="camel"):
-    """What of a CallToolResult decides anything here."""
-
-    is_error: bool | None = None
-    result_type: str | None = None
-
-
-_peek = msgspec.json.Decoder(_Peek)
-
-
 class Served(msgspec.Struct, frozen=True):
     """The server's answer."""
 
@@ -168,18 +158,21 @@ async def _send(going: Going, sent: Params, installation: str, conversations: Co
 
 def _read(response: Response) -> Served | Refusal:
     """Return what a resource holds, as the result of the tool that stands for it."""
-    result = tool_result(response.result or msgspec.Raw(b""))
+    result = tool_result(response.result or {})
     return Refusal(Reason.UPSTREAM_FAILED) if result is None else _served(Response(response.id, result))
 
 
 def _served(response: Response) -> Served | Refusal:
-    try:
-        peek = _peek.decode(response.result or b"")
-    except (msgspec.DecodeError, RecursionError):
+    """Look at what of a result decides anything here."""
+    members = response.result or {}
+    is_error, kind = bytes(members.get("isError", b"null")), members.get("resultType")
+    if is_error not in (b"null", b"false", b"true"):
         return Refusal(Reason.UPSTREAM_FAILED)
-    if peek.result_type not in (None, "complete"):
-        return Refusal(Reason.UPSTREAM_ASKS)
-    return Served(response, is_error=bool(peek.is_error))
+    if kind is not None and bytes(kind) not in (b"null", b'"complete"'):
+        word = jsonrpc.text_member(members, "resultType")
+        if word != "complete":
+            return Refusal(Reason.UPSTREAM_FAILED if word is None else Reason.UPSTREAM_ASKS)
+    return Served(response, is_error=is_error == b"true")
 
 
 def _outgoing(params: Params, permit: Permit, progress_token: int | None, context: TraceContext | None) -> Params:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
 from wharfinger_gateway.server_info import capabilities, server_info
 from wharfinger_gateway.snapshot import Gateway
 from wharfinger_mcp import envelope, jsonrpc, revision
+from wharfinger_mcp.jsonrpc import Params
 
 PRIVATE: Final[Mapping[str, Any]] = {"ttlMs": 0, "cacheScope": "private"}
 """Caching hints: what a caller sees depends on who he is, and may change at once."""
@@ -25,15 +24,15 @@ def list_result(gateway: Gateway, lists: Mapping[str, Any]) -> Mapping[str, Any]
     return {**lists, **PRIVATE, **_common(gateway, {})}
 
 
-def completed(gateway: Gateway, result: msgspec.Raw, *, cacheable: bool = False) -> msgspec.Raw:
-    """Return a server's result, of whatever revision, as one of this gateway; what is not understood stays byte for byte."""
-    members: dict[str, Any] = jsonrpc.members(result) or {}
+def completed(gateway: Gateway, members: Params, *, cacheable: bool = False) -> Mapping[str, Any]:
+    """Return the members of a server's result, of whatever revision, as one of this gateway; what is not understood stays byte for byte."""
+    hints: Mapping[str, Any] = {}
     if cacheable:
         # Never more public than the server says: what it said to one caller is his.
-        members = {"ttlMs": 0, **members, "cacheScope": "private"}
+        hints = {"ttlMs": members.get("ttlMs", 0), "cacheScope": "private"}
     meta = jsonrpc.members(members["_meta"]) if "_meta" in members else None
     kind = {"resultType": members["resultType"]} if "resultType" in members else {}
-    return jsonrpc.raw_json({**members, **_common(gateway, meta or {}), **kind})
+    return {**members, **hints, **_common(gateway, meta or {}), **kind}
 
 
 def _common(gateway: Gateway, meta: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,16 +36,15 @@ class Answer(msgspec.Struct, frozen=True):
 
 def result(request_id: Id, value: Mapping[str, Any] | msgspec.Raw) -> Answer:
     """Return the answer with a result."""
-    raw = value if isinstance(value, msgspec.Raw) else jsonrpc.raw_json(value)
-    return Answer(jsonrpc.response_bytes(request_id, Response(request_id, raw)))
+    return Answer(jsonrpc.result_bytes(request_id, value))
 
 
 def served(request_id: Id, response: Response, gateway: Gateway, *, is_modern: bool, cacheable: bool = False) -> Answer:
     """Return a server's answer as this gateway's; a `cacheable` one says for how long, which is not at all where the server does not."""
     if response.error is not None:
         return Answer(jsonrpc.response_bytes(request_id, response), ERROR_STATUS.get(response.error.code, 200) if is_modern else 200)
-    completed = modern.completed(gateway, response.result or msgspec.Raw(b"{}"), cacheable=cacheable) if is_modern else response.result
-    return Answer(jsonrpc.response_bytes(request_id, Response(request_id, completed)))
+    value = response.result or {}
+    return Answer(jsonrpc.result_bytes(request_id, modern.completed(gateway, value, cacheable=cacheable) if is_modern else value))
 
 
 def refused(request_id: Id, refusal: Refusal, gateway: Gateway, *, is_modern: bool, of_a_tool: bool = True) -> Answer:
@@ -53,8 +52,9 @@ def refused(request_id: Id, refusal: Refusal, gateway: Gateway, *, is_modern: bo
     if refusal.form == "result" and not of_a_tool:
         return Answer(jsonrpc.error_bytes(request_id, SERVER_ERROR, refusal.message))
     if refusal.form == "result":
-        text = {"content": [{"type": "text", "text": refusal.message}], "isError": True}
-        return result(request_id, modern.completed(gateway, jsonrpc.raw_json(text)) if is_modern else text)
+        said = [{"type": "text", "text": refusal.message}]
+        text = {"content": jsonrpc.raw_json(said), "isError": jsonrpc.raw_json(True)}
+        return result(request_id, modern.completed(gateway, text) if is_modern else text)
     status = refusal.status if is_modern or refusal.form == "http" else 200
     return Answer(jsonrpc.error_bytes(request_id, refusal.code, refusal.message, refusal.data), status, _retry(refusal))
 

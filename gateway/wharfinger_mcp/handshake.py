@@ -174,7 +174,7 @@ async def _initialize(post: Post, identity: Identity) -> Handshake:
 
 def _read(response: Response) -> _Result | None:
     try:
-        return msgspec.json.decode(response.result or b"", type=_Result)
+        return msgspec.json.decode(jsonrpc.raw_json(response.result), type=_Result)
     except (msgspec.DecodeError, RecursionError):
         return None
 

@@ -185,7 +185,7 @@ class HttpSse:
 
     def _respond(self, request: Request, size: int) -> None:
         if request.method == "ping":
-            self._reply(jsonrpc.response_bytes(request.id, Response(request.id, jsonrpc.raw_json({}))))
+            self._reply(jsonrpc.response_bytes(request.id, Response(request.id, {})))
         elif not any(box.tell(request, size) for box in self._only_call()):
             self._reply(jsonrpc.error_bytes(request.id, jsonrpc.METHOD_NOT_FOUND, "there is nobody here to ask"))
 

@@ -66,7 +66,8 @@ class Response(msgspec.Struct, frozen=True):
 
     id: Id | None
     """None only in errors of a peer that could not read the request's id."""
-    result: Raw | None = None
+    result: Params | None = None
+    """Its members; every result of MCP is an object."""
     error: ErrorObject | None = None
 
 
@@ -92,7 +93,7 @@ class _Envelope(msgspec.Struct):
     id: str | int | UnsetType | None = UNSET
     method: str | UnsetType = UNSET
     params: dict[str, Raw] | None = None
-    result: Raw | UnsetType = UNSET
+    result: dict[str, Raw] | UnsetType = UNSET
     error: ErrorObject | None = None
 
 
@@ -272,7 +273,12 @@ def response_bytes(request_id: Id, response: Response) -> bytes:
     """Return the body that carries `response` under another id: a server's answer, for the client that asked."""
     if response.error is not None:
         return _encode({"jsonrpc": "2.0", "id": request_id, "error": response.error})
-    return _encode({"jsonrpc": "2.0", "id": request_id, "result": response.result})
+    return result_bytes(request_id, response.result)
+
+
+def result_bytes(request_id: Id, result: object) -> bytes:
+    """Return the body of a response with a result."""
+    return _encode({"jsonrpc": "2.0", "id": request_id, "result": result})
 
 
 def error_bytes(request_id: Id | None, code: int, message: str, data: object = None) -> bytes:

@@ -43,11 +43,7 @@ class ListLimits:
     seconds: float = 60.0
 
 
-class _Page(msgspec.Struct, rename="camel"):
-    next_cursor: str | None = None
-
-
-_page = msgspec.json.Decoder(_Page)
+_cursor = msgspec.json.Decoder(str | None)
 _items = msgspec.json.Decoder(list[Raw])
 
 
@@ -85,9 +81,8 @@ async def list_all(upstream: Upstream, method: str, headers: Mapping[str, str], 
 def _read(response: Response, method: str) -> tuple[list[Raw], str | None]:
     if response.error is not None:
         raise NotListedError(method, response.error.code)
-    raw = response.result if response.result is not None else Raw(b"null")
-    found = (jsonrpc.members(raw) or {}).get(MEMBERS[method])
+    members = response.result or {}
     try:
-        return _items.decode(found if found is not None else b"null"), _page.decode(raw).next_cursor
+        return _items.decode(members.get(MEMBERS[method], b"null")), _cursor.decode(members.get("nextCursor", b"null"))
     except (msgspec.DecodeError, RecursionError):
         raise ProtocolError(f"the result of {method} has another shape than the specification's") from None

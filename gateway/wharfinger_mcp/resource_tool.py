@@ -131,23 +131,22 @@ def read_params(params: Params, uri: str) -> Params:
     return {"uri": jsonrpc.raw_json(uri), **({"_meta": params["_meta"]} if "_meta" in params else {})}
 
 
-def tool_result(result: Raw) -> Raw | None:
+def tool_result(result: Params) -> Params | None:
     """Return the CallToolResult for a ReadResourceResult: text, images and sound as what they are, everything else embedded.
 
     None where it has another shape than the specification's. A result that is not complete stays as it is.
     """
     try:
-        read = msgspec.json.decode(result, type=_Contents)
+        read = msgspec.json.decode(jsonrpc.raw_json(result), type=_Contents)
     except (msgspec.DecodeError, RecursionError):
-        members = jsonrpc.members(result) or {}
-        return result if jsonrpc.text_member(members, "resultType") not in (None, "complete") else None
+        return result if jsonrpc.text_member(result, "resultType") not in (None, "complete") else None
     if read.result_type not in (None, "complete"):
         return result
     content = [_content(part) for part in read.contents]
     if None in content:
         return None
-    whole: dict[str, object] = {"content": content}
-    return jsonrpc.raw_json({**whole, "_meta": read.meta} if read.meta is not UNSET else whole)
+    whole = {"content": jsonrpc.raw_json(content)}
+    return whole if read.meta is UNSET else {**whole, "_meta": jsonrpc.raw_json(read.meta)}
 
 
 def _content(part: Mapping[str, Any]) -> dict[str, Any] | None:

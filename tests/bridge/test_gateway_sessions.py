@@ -32,7 +32,7 @@ def upstream(client: HttpClient, bridge: Bridge) -> Upstream:
 async def pid_of(one: Upstream) -> int:
     response = await one.call("tools/call", {"name": raw_json("process"), "arguments": raw_json({})}, CREDENTIAL)
     assert response.error is None and response.result is not None
-    pid: int = msgspec.json.decode(msgspec.json.decode(response.result)["content"][0]["text"])["pid"]
+    pid: int = msgspec.json.decode(msgspec.json.decode(response.result["content"])[0]["text"])["pid"]
     return pid
 
 

@@ -41,6 +41,14 @@ async def test_a_modern_client_is_asked_by_a_result_and_comes_back_with_the_answ
     assert [json.loads(line)["outcome"] for line in served.audit] == ["input_required", "ok"]
 
 
+async def test_an_answer_that_is_no_object_is_an_error_to_an_older_server(serve: Serve, old_asking: AskingServer) -> None:
+    caller = serve(world(old_asking)).caller(ALICE)
+    first = await modern_call(caller)
+    (key,) = first.result["inputRequests"]
+    answered = await modern_call(caller, inputResponses={key: 5}, requestState=first.result["requestState"])
+    assert [error["code"] for error in json.loads(answered.text).values()] == [-32602]
+
+
 async def test_servers_are_told_of_what_a_caller_can_be_asked_and_no_more(serve: Serve, asking: AskingServer) -> None:
     served = serve(world(asking))
     await (await legacy_caller(served)).call("bot__echo")

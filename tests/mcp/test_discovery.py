@@ -53,7 +53,7 @@ ENDLESS: dict[str, tuple[Callable[[int], object], str]] = {
     "one page too large": (lambda number: {"tools": ["x" * 100_000]}, "more than"),
     "no list": (lambda number: {"tools": {}}, "another shape"),
     "no member": (lambda number: {}, "another shape"),
-    "no object": (lambda number: [], "another shape"),
+    "no object": (lambda number: [], "no JSON-RPC response"),
     "a cursor that is a number": (lambda number: {"tools": [], "nextCursor": 5}, "another shape"),
 }
 

@@ -85,8 +85,8 @@ MESSAGES: dict[str, tuple[bytes, Any]] = {
     "an escaped member name": (b'{"jsonrpc":"2.0","id":1,"\\u006dethod":"ping"}', Request(1, "ping")),
     "no id is a notification": (b'{"jsonrpc":"2.0","method":"n"}', Notification("n")),
     "unknown members of the envelope": (b'{"jsonrpc":"2.0","method":"n","x":{"y":[1]}}', Notification("n")),
-    "a result": (b'{"jsonrpc":"2.0","id":1,"result":{"a": 1.0}}', Response(1, Raw(b'{"a": 1.0}'))),
-    "an error of null beside a result": (b'{"jsonrpc":"2.0","id":1,"result":{},"error":null}', Response(1, Raw(b"{}"))),
+    "a result": (b'{"jsonrpc":"2.0","id":1,"result":{"a": 1.0}}', Response(1, {"a": Raw(b"1.0")})),
+    "an error of null beside a result": (b'{"jsonrpc":"2.0","id":1,"result":{},"error":null}', Response(1, {})),
     "an error for an unreadable id": (
         b'{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"m"}}',
         Response(None, error=ErrorObject(-32700, "m")),
@@ -143,7 +143,7 @@ def test_an_id_keeps_type_and_value_from_request_to_answer(request_id: str | int
 
     for answer in (
         jsonrpc.error_bytes(message.id, -32603, "m"),
-        jsonrpc.response_bytes(message.id, Response(99, Raw(b"{}"))),
+        jsonrpc.response_bytes(message.id, Response(99, {})),
         jsonrpc.response_bytes(message.id, Response(99, error=ErrorObject(1))),
     ):
         given_back = json.loads(answer)["id"]

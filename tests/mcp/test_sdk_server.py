@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from wharfinger_mcp import jsonrpc
@@ -43,7 +44,7 @@ def tool_call(name: str, meta: object = None, **arguments: object) -> Params:
 async def call(upstream: Upstream, params: Params, **more: Any) -> dict[str, Any]:
     response = await upstream.call("tools/call", params, NO_CREDENTIAL, **more)
     assert response.error is None
-    result: dict[str, Any] = json.loads(bytes(response.result or b""))
+    result: dict[str, Any] = json.loads(msgspec.json.encode(response.result))
     return result
 
 

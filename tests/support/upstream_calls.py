@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from recording_server import Http, RecordingServer
@@ -32,7 +33,7 @@ async def made(server: RecordingServer, client: HttpClient, http: Http, era: Era
 
 
 def value_of(response: Response) -> Any:
-    return json.loads(bytes(response.result or b"null"))
+    return json.loads(msgspec.json.encode(response.result))
 
 
 async def older(server: Any, client: HttpClient, http: Http, transport: TransportName = "SSE") -> Upstream:
