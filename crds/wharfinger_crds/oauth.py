@@ -72,6 +72,7 @@ class Registration(Model):
         "chatgpt.com",
         "vscode.dev",
         "insiders.vscode.dev",
+        "www.cursor.com",
     )
     """`*.` stands for one label."""
     document_hosts: Annotated[tuple[Host, ...], Field(max_length=64)] = ()
