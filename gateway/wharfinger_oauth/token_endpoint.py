@@ -172,7 +172,7 @@ class TokenEndpoint:
                 await self._grants.share(effect.record, known.platform.root_key, known.now)
             elif isinstance(effect, Create):
                 await self._grants.create(effect.record, known.platform.root_key)
-                await self._grants.drop_oldest(effect.record.subject.user)
+                await self._grants.end_oldest(effect.record.subject.user, effect.record.name, known.now)
             else:
                 await self._grants.refresh(effect.record, known.now, known.platform.root_key)
         if decided.ends is not None:
