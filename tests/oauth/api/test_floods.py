@@ -1,10 +1,15 @@
 """One who floods the doors before anybody is known."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import httpx
+import pytest
 
+import authorization_scene
+import raw_http
 from authorization_scene import REDIRECT, Scene
+from wharfinger_gateway.request_body import BODY_SECONDS
 from wharfinger_oauth.peers import PER_MINUTE
 
 
@@ -25,3 +30,28 @@ async def test_a_flood_of_registrations_is_told_to_wait_and_others_register_and_
         assert page.status_code == 400
     async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(local_address="127.0.0.2")) as other:
         assert (await other.post(url, json=body)).status_code == 201
+
+
+@pytest.mark.requirement("AUT-1")
+async def test_bodies_that_never_end_hold_up_nobody_and_are_not_waited_for(scene: Scene) -> None:
+    url, slow = scene.replicas[0].url, []
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        for number in range(300):
+            path = ("/oauth/token", "/oauth/register", "/oauth/revoke", "/oauth/consent", "/token")[number % 5]
+            reader, writer = await raw_http.connect(url)
+            stack.callback(writer.transport.abort)
+            fields = [("Host", "x"), ("Content-Type", "application/x-www-form-urlencoded"), ("Content-Length", "1000")]
+            writer.write(raw_http.request("POST", path, fields, b"grant_type="))
+            slow.append((reader, writer))
+        begun = loop.time()
+        # More of them than requests are answered at a time, and all the while somebody logs in.
+        async with authorization_scene.client(scene) as client:
+            assert (await scene.call((await client.tokens())["access_token"])).status_code == 200
+        for _, writer in slow:
+            writer.write(b"x")
+        async with asyncio.timeout(2 * BODY_SECONDS):
+            answers = await asyncio.gather(*(raw_http.answer(reader) for reader, _ in slow))
+        assert {answer.status for answer in answers} == {400}
+        assert loop.time() - begun < 2 * BODY_SECONDS
+        assert [await reader.read() for reader, _ in slow] == [b""] * len(slow)
