@@ -16,6 +16,8 @@ from recorded_flow import SECONDS, Flow, Recorded, published
 
 FLOWS = [Flow.read(path) for path in sorted((Path(__file__).parent / "testdata").glob("*.yaml"))]
 PROGRAM = [str(Path(authorization_scene.__file__).with_name("gateway_with_documents.py"))]
+SECRETS = {"access_token", "refresh_token", "client_secret", "secret", "code", "verifier", "session"}
+"""Of what a client knows."""
 NAMES = ("claude.ai", "chatgpt.com", "vscode.dev")
 
 
@@ -38,7 +40,7 @@ async def client_of(flow: Flow, empty: Scene, server: UpstreamServer, kubeconfig
     certificate = kubeconfig.with_name("site.pem")
     certificate.write_text(site.certificate)
     await empty.prepare(server.url, oauth=flow.oauth)
-    environment = {"DOCUMENTS_PORT": str(site.port), "SSL_CERT_FILE": str(certificate)}
+    environment = {"DOCUMENTS_PORT": str(site.port), "SSL_CERT_FILE": str(certificate), "WHARFINGER_LOG_LEVEL": "DEBUG"}
     await stack.enter_async_context(authorization_scene.running(empty, kubeconfig, program=PROGRAM, environment=environment))
     http, browser = [await stack.enter_async_context(httpx.AsyncClient(timeout=SECONDS)) for _ in range(2)]
     return Recorded(empty, http, browser, dict(flow.known))
@@ -58,3 +60,6 @@ async def test_a_client_of_the_field_comes_from_its_first_request_to_a_tools_ans
     assert last["json"]["method"] == "tools/call"
     assert last["json"]["params"]["arguments"]["text"] in str(answer["result"]["content"])
     assert len(server.calls()) == 1
+    written = "\n".join([*empty.replicas[0].out, *empty.replicas[0].err])
+    assert [name for name in SECRETS & recorded.known.keys() if recorded.known[name] in written] == []
+    assert "httpcore" in written
