@@ -20,6 +20,7 @@ from wharfinger_oauth.clients import Clients, Proofs
 from wharfinger_oauth.documents import Documents
 from wharfinger_oauth.registration import register
 from wharfinger_oauth.request import Request
+from wharfinger_oauth.unavailable import Unavailable
 
 pytestmark = pytest.mark.requirement("AUT-1")
 
@@ -107,6 +108,18 @@ async def test_documents_of_hosts_that_do_not_count_are_not_fetched(make: Make, 
     assert await make(metadataDocuments="Off").find(client_id) is None
     assert site.asked == []
     assert await make(documentHosts=["apps.example"]).find(client_id) is not None
+
+
+async def test_whose_document_cannot_be_had_is_told_to_come_back_and_whoever_only_names_it_learns_nothing(
+    make: Make, site: DocumentHost
+) -> None:
+    clients, here, gone = make(), site.document("/here.json"), site.url("/gone.json")
+    assert await clients.authenticated(token_request({"client_id": gone})) is None
+    site.addresses = ["10.0.0.1"]
+    assert isinstance(await clients.authenticated(token_request({"client_id": here})), Unavailable)
+    assert [await clients.find(one) for one in (here, gone)] == [None, None]
+    site.addresses = ["127.0.0.1"]
+    assert await is_authenticated(clients, here, token_request({"client_id": here}))
 
 
 async def test_a_client_whose_secret_is_not_there_is_no_public_client(make: Make) -> None:
