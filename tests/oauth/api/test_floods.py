@@ -25,6 +25,10 @@ async def test_a_flood_of_registrations_is_told_to_wait_and_others_register_and_
         assert {answer.json()["error"] for answer in refused} == {"temporarily_unavailable"}
         assert all(1 <= int(answer.headers["Retry-After"]) <= 60 for answer in refused)
         assert {answer.headers["Access-Control-Allow-Origin"] for answer in refused} == {"*"}
+        _, metrics = await scene.replicas[0].probe("/metrics")
+        counted = 'wharfinger_gateway_oauth_answers_total{path="/oauth/register",status="%d"} %.1f'
+        assert counted % (201, len(answers) - len(refused)) in metrics
+        assert counted % (429, len(refused)) in metrics
         # A browser of the same address goes on.
         page = await flood.get(f"{scene.replicas[0].url}/oauth/authorize")
         assert page.status_code == 400
