@@ -44,6 +44,8 @@ class BearerTokens(Model):
 
     audiences: Annotated[tuple[ShortText, ...], Field(max_length=16)] = ()
     """Any of them; omitted: the gateway's own URL."""
+    clients: Annotated[tuple[ShortText, ...], Field(max_length=64)] = ()
+    """Whose tokens count, by their ids at the provider; omitted: those of any that it gives the gateway's audience to."""
     allow_id_tokens: bool = False
     """Take `typ: JWT` too, and tokens without one: ID tokens, whose audience is a client, look like that."""
     maximum_age: Duration = "24h"

@@ -27,7 +27,8 @@ class KeySet(Model):
 class Client(Model):
     """A client that is registered here, by name, and not by itself (RFC 6749 §2)."""
 
-    id: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[-._A-Za-z0-9]+$")]
+    id: Annotated[str, StringConstraints(max_length=200, pattern=r"^([-._A-Za-z0-9]+|https://[-.a-z0-9]+(:[0-9]+)?/[-._~A-Za-z0-9/]+)$")]
+    """A name, or the URL of a metadata document, which is then not fetched: some hosts let nobody read it but browsers."""
     name: ShortText
     redirect_uris: Annotated[tuple[RedirectUri, ...], Field(max_length=10)] = ()
     secret_ref: SecretKey | None = None
@@ -72,6 +73,7 @@ class Registration(Model):
         "chatgpt.com",
         "vscode.dev",
         "insiders.vscode.dev",
+        "www.cursor.com",
     )
     """`*.` stands for one label."""
     document_hosts: Annotated[tuple[Host, ...], Field(max_length=64)] = ()

@@ -30,8 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         settings = Settings.from_environment(os.environ)
         logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-        # It tells of each request, whose URL can hold a code.
-        logging.getLogger("httpx").setLevel(max(logging.WARNING, logging.getLogger().level))
+        # They tell of each request, whose URL can hold a code, and of each token that is given out.
+        for name in ("httpx", "authlib"):
+            logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_run(settings, chosen.kubeconfig, chosen.context))
     except (SettingsError, PlatformSettingsError, LoginError, OSError) as error:

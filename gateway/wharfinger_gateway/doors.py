@@ -15,6 +15,7 @@ from wharfinger_gateway.bearers import Bearers
 from wharfinger_gateway.current import Current
 from wharfinger_gateway.grant_index import WatchedGrants
 from wharfinger_gateway.limits import Buckets
+from wharfinger_gateway.oauth_answers import OAuthAnswers
 from wharfinger_gateway.platforms import Platforms
 from wharfinger_gateway.provider_keys import ProviderKeys
 from wharfinger_oauth.documents import Documents
@@ -37,11 +38,15 @@ class Doors:
 
     grants: WatchedGrants
     keys: ProviderKeys
+    answers: OAuthAnswers
     _server: AuthorizationServer
 
     async def answer(self, request: Request) -> Response | None:
         """Answer a request to the authorization server; None where it is none."""
-        return await self._server.serve(request)
+        found = await self._server.serve(request)
+        if found is not None:
+            self.answers.count(request.path, found.status)
+        return found
 
 
 @asynccontextmanager
@@ -65,7 +70,7 @@ async def opened(cluster: Cluster, namespace: str, current: Current, clock: Call
         bearers = Bearers(platforms, grants, server.issuers, review, clock)
         bearers.note, current.bearers = current.bearers.note, bearers
         try:
-            yield Doors(grants, ProviderKeys(server.issuers), server)
+            yield Doors(grants, ProviderKeys(server.issuers), OAuthAnswers(), server)
         finally:
             accounts.close()
             server.close()

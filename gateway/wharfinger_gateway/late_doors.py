@@ -42,6 +42,7 @@ class LateDoors:
         await doors.grants.informer.synced.wait()
         telemetry.watch_grants(lambda: len(doors.grants))
         telemetry.registry.register(doors.keys)
+        telemetry.registry.register(doors.answers.counter)
         self._doors = doors
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ Invariants: no request is made for a token of an issuer that is not configured; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -20,6 +20,8 @@ from wharfinger_oauth.subject import Subject
 from wharfinger_oauth.unavailable import Unavailable
 
 _ACCESS_TYPES: Final = frozenset({"at+jwt"})
+_PARTIES: Final = ("client_id", "azp", "cid", "appid")
+"""Which client a token was given to: in RFC 9068, OpenID Connect, and as Okta and Entra have it."""
 _ALL_TYPES: Final = _ACCESS_TYPES | {"jwt", None}
 
 
@@ -46,6 +48,7 @@ class BadToken(StrEnum):
     NOT_YET = "NotYet"
     TOO_OLD = "TooOld"
     AUDIENCE = "Audience"
+    CLIENT = "Client"
     TYPE = "Type"
     BOUND = "Bound"
     """To a key that the bearer must prove to have (`cnf`), which nobody checks here."""
@@ -80,12 +83,20 @@ def _judged(token: SignedToken, provider: IdentityProvider, gateway_url: str, no
         return bad
     if not set(token.audiences) & set(rules.audiences or (gateway_url,)):
         return BadToken.AUDIENCE
+    if rules.clients and not _is_of(token, rules.clients):
+        return BadToken.CLIENT
     if token.type not in (_ALL_TYPES if rules.allow_id_tokens else _ACCESS_TYPES):
         return BadToken.TYPE
     if "cnf" in token.claims:
         return BadToken.BOUND
     subject = subject_of(provider, token.claims)
     return BadToken.CLAIMS if isinstance(subject, ClaimError) else Verified(subject, int(ends), provider.name)
+
+
+def _is_of(token: SignedToken, clients: Collection[str]) -> bool:
+    """Tell whether a token was given to one of these clients, in whatever way it says so, and says nothing else."""
+    named = [token.claims[claim] for claim in _PARTIES if claim in token.claims]
+    return bool(named) and all(isinstance(one, str) and one in clients for one in named)
 
 
 def _bad_time(expires: float, begins: float, ends: float, now: float) -> BadToken | None:

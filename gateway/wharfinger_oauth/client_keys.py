@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, Final
@@ -15,7 +14,6 @@ from wharfinger_oauth.unavailable import Unavailable
 
 LIFETIME: Final = 300.0
 """Seconds."""
-_log = logging.getLogger(__name__)
 
 
 class ClientKeys:
@@ -33,14 +31,10 @@ class ClientKeys:
             if url not in self._kept:
                 self._kept[url] = Kept(partial(self._fetch, url))
 
-    async def of(self, url: str) -> Mapping[str, Any] | None:
-        """Return the key set of a URL; None where it cannot be had."""
+    async def of(self, url: str) -> Mapping[str, Any] | Unavailable:
+        """Return the key set of a URL, where it can be had."""
         kept = self._kept.get(url)
-        found = await kept.get() if kept is not None else None
-        if isinstance(found, Unavailable):
-            _log.warning("the keys of a client cannot be had: %s", found.message)
-            return None
-        return found
+        return await kept.get() if kept is not None else Unavailable(f"{url} is no key set's of the settings any more")
 
     def close(self) -> None:
         """End fetches that are under way."""

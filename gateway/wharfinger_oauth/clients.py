@@ -16,6 +16,7 @@ from wharfinger_oauth.documents import Documents
 from wharfinger_oauth.platform import secret_at
 from wharfinger_oauth.registration import MARK, read_client_id
 from wharfinger_oauth.request import Request
+from wharfinger_oauth.unavailable import Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,34 @@ class Clients:
         self._root_key = root_key
         self._documents, self._assertions, self._keys = proofs.documents, proofs.assertions, proofs.keys
         self._key_urls = {one.id: one.jwks_uri for one in settings.clients if one.jwks_uri is not None}
-        self._named = {one.id: client for one in settings.clients if (client := _named(one, secrets))}
+        self._named = {one.id: _named(one, secrets) for one in settings.clients}
         self._denied = frozenset(settings.registration.denied)
 
     async def find(self, client_id: str) -> Client | None:
-        """Return the client of an id; None where there is none, or none any more."""
+        """Return the client of an id; None where there is none, none any more, or none that can be told of now.
+
+        Which of these it is, is nobody's business who only names an id: he could ask about hosts of others.
+        """
+        found = await self._looked_up(client_id)
+        return None if isinstance(found, Unavailable) else found
+
+    async def authenticated(self, request: Request) -> Client | Unavailable | None:
+        """Return the client that a request to the token endpoint is proven to come from; None where it is not.
+
+        Unavailable where that cannot be told now: a client that is told it is unknown may forget its tokens.
+        """
+        given = credentials(request)
+        client = await self._looked_up(given.client_id) if given else None
+        if isinstance(client, Unavailable):
+            return client
+        if given is not None and client is not None and client.id in self._key_urls and given.method == client.method:
+            keys = await self._keys.of(self._key_urls[client.id])
+            if isinstance(keys, Unavailable):
+                return keys
+            client = replace(client, keys=keys)
+        return client if given and client and self._proves(given, client) else None
+
+    async def _looked_up(self, client_id: str) -> Client | Unavailable | None:
         registration = self._settings.registration
         if client_id in self._denied:
             return None
@@ -56,14 +80,6 @@ class Clients:
             return read_client_id(client_id, registration, self._root_key)
         host = document_host(client_id)
         return await self._documents.find(client_id) if host and is_trusted(host, registration) else None
-
-    async def authenticated(self, request: Request) -> Client | None:
-        """Return the client that a request to the token endpoint is proven to come from; None where it is not."""
-        given = credentials(request)
-        client = await self.find(given.client_id) if given else None
-        if client is not None and client.id in self._key_urls:
-            client = replace(client, keys=await self._keys.of(self._key_urls[client.id]))
-        return client if given and client and self._proves(given, client) else None
 
     def _proves(self, given: Credentials, client: Client) -> bool:
         """Tell whether credentials are the client's, in the one way that is the client's."""

@@ -151,7 +151,10 @@ def _redirect(wanted: AuthorizationRequest, platform: Platform, **parameters: st
 
 def _unknown_client(platform: Platform) -> Response:
     return Pages(platform.public_url).error(
-        400, "This application is not known here", "It must register first. Remove the connection in the application and add it again."
+        400,
+        "This application is not known here",
+        "It must register first: remove the connection in the application and add it again. "
+        "Or what its maker publishes about it cannot be read: if it is so in some minutes, ask the administrator.",
     )
 
 

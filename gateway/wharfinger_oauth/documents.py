@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 from wharfinger_oauth.client import Client
 from wharfinger_oauth.client_document import MAX_DOCUMENT, MAX_KEY_SET, DocumentError, document_host, read_document, read_keys
-from wharfinger_oauth.guarded_http import Answer, Fetcher, FetchError
+from wharfinger_oauth.guarded_http import Answer, Fetcher, FetchError, OversizeError
+from wharfinger_oauth.unavailable import Unavailable
 
 MIN_SECONDS: Final = 60.0
 MAX_SECONDS: Final = 86_400.0
@@ -29,6 +30,9 @@ BURST: Final = 10.0
 """Fetches of one host at once."""
 REFILL: Final = 0.2
 """Fetches of one host a second, in the long run."""
+
+RETRY_SECONDS: Final = 5
+"""After which it is worth asking a host again: then the bucket has another fetch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,11 @@ class Documents:
         self._clock = clock
         self._report = report
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._under_way: dict[str, asyncio.Task[Client | None]] = {}
+        self._under_way: dict[str, asyncio.Task[Client | Unavailable | None]] = {}
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    async def find(self, client_id: str) -> Client | None:
-        """Return the client of an id that is a document's URL; None where there is no valid document, or none can be had now."""
+    async def find(self, client_id: str) -> Client | Unavailable | None:
+        """Return the client of an id that is a document's URL; None where there is no valid document, Unavailable where none can be had now."""
         kept = self._kept.get(client_id)
         if kept and kept.until > self._clock():
             self._kept.move_to_end(client_id)
@@ -70,8 +74,7 @@ class Documents:
             if host is None:
                 return None
             if not self._takes(host):
-                self._report(host, "too many fetches of this host")
-                return self._still_usable(client_id)
+                return self._still_usable(client_id, host, "too many fetches of this host")
             task = self._under_way[client_id] = asyncio.create_task(self._fetched(client_id, host))
             task.add_done_callback(lambda _: self._under_way.pop(client_id, None))
         # Whoever gives up does not end it for the others.
@@ -84,16 +87,15 @@ class Documents:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _fetched(self, client_id: str, host: str) -> Client | None:
+    async def _fetched(self, client_id: str, host: str) -> Client | Unavailable | None:
         try:
             client, seconds = await self._read(client_id)
-        except FetchError as error:
-            self._report(host, str(error))
-            return self._still_usable(client_id)
-        except DocumentError as error:
+        except (DocumentError, OversizeError) as error:
             self._report(host, str(error))
             self._kept.pop(client_id, None)
             return None
+        except FetchError as error:
+            return self._still_usable(client_id, host, str(error))
         now = self._clock()
         self._kept[client_id] = _Kept(client, now + seconds, now + MAX_SECONDS)
         self._kept.move_to_end(client_id)
@@ -114,10 +116,11 @@ class Documents:
         client = replace(found.client, keys=read_keys(keys.headers.get("content-type", ""), keys.body))
         return client, min(_seconds(answer.headers), DEFAULT_SECONDS)
 
-    def _still_usable(self, client_id: str) -> Client | None:
+    def _still_usable(self, client_id: str, host: str, why: str) -> Client | Unavailable:
+        self._report(host, why)
         # Clients that are told they are unknown forget their tokens: a host that is away for an hour would log everybody out.
         kept = self._kept.get(client_id)
-        return kept.client if kept and kept.usable_until > self._clock() else None
+        return kept.client if kept and kept.usable_until > self._clock() else Unavailable(f"{host}: {why}", RETRY_SECONDS)
 
     def _takes(self, host: str) -> bool:
         now = self._clock()

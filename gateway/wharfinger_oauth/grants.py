@@ -91,14 +91,15 @@ class Grants:
         found = [_own(one) for one in await self._list(user) if not one["spec"].get("revoked")]
         return tuple(sorted((one for one in found if one.ends > now), key=lambda one: (-one.since, one.name)))
 
-    async def drop_oldest(self, user: str) -> None:
-        """Delete what a user has beyond the fifty newest grants."""
-        found = await self._list(user)
-        for one in sorted(found, key=_created)[: max(0, len(found) - GRANTS_OF_A_USER)]:
-            try:
-                await self._cluster.delete(_RESOURCE, one["metadata"]["name"], self._namespace)
-            except NotFound:
-                continue
+    async def end_oldest(self, user: str, newest: str, now: float) -> None:
+        """End what a user has beyond fifty grants that count, of which `newest` is the last to go.
+
+        Nothing is deleted: what a grant was made from could be used again.
+        """
+        found = [one for one in await self._list(user) if not one["spec"].get("revoked") and seconds_of(one["spec"]["expiresAt"]) > now]
+        found.sort(key=lambda one: (one["metadata"]["name"] == newest, _created(one)))
+        for one in found[: max(0, len(found) - GRANTS_OF_A_USER)]:
+            await self.revoke(one["metadata"]["name"])
 
     async def _list(self, user: str) -> tuple[Object, ...]:
         return await self._cluster.list(_RESOURCE, Scope(self._namespace, fields=f"spec.user={user}"))

@@ -41,6 +41,10 @@ class FetchError(Exception):
     """Nothing came, or not within the bounds. The message is for logs: whoever named the URL learns nothing of it."""
 
 
+class OversizeError(FetchError):
+    """What came is larger than it may be, and will be the next time."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """An answer, whole."""
@@ -126,7 +130,7 @@ class Fetcher:
                 async for piece in answer.aiter_stream():
                     body += piece
                     if len(body) > limit:
-                        raise FetchError(f"more than {limit} bytes")
+                        raise OversizeError(f"more than {limit} bytes")
             return Answer(answer.status, found, body)
 
 

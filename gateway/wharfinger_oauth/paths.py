@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 AUTHORIZE: Final = "/oauth/authorize"
@@ -18,3 +19,10 @@ CALLBACK: Final = "/oauth/idp/callback"
 SERVER_METADATA: Final = "/.well-known/oauth-authorization-server"
 OPENID_METADATA: Final = "/.well-known/openid-configuration"
 RESOURCE_METADATA: Final = "/.well-known/oauth-protected-resource"
+ALIASES: Final[Mapping[str, str]] = {
+    "/authorize": AUTHORIZE,
+    "/token": TOKEN,
+    "/register": REGISTER,
+    "/api/auth/oauth2/register": REGISTER,
+}
+"""Where clients of 2025-03-26 go that discover nothing, and those that have learned another system's paths."""

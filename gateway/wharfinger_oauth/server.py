@@ -40,13 +40,6 @@ AT_ONCE: Final = 64
 """Requests that are answered at a time; more are told to come back. Those that begin a login are counted apart: they may wait for documents
 of strangers, and must hold up nobody who is in the middle of one.
 """
-_ALIASES: Final[Mapping[str, str]] = {
-    # Clients of 2025-03-26 that discover nothing, and those that have learned another system's paths.
-    "/authorize": paths.AUTHORIZE,
-    "/token": paths.TOKEN,
-    "/register": paths.REGISTER,
-    "/api/auth/oauth2/register": paths.REGISTER,
-}
 _ACROSS_ORIGINS: Final = frozenset({paths.TOKEN, paths.REGISTER, paths.REVOKE, paths.JWKS})
 """Pages of other sites may use them (CORS): no cookie counts there."""
 _OPEN: Final[Mapping[str, str]] = {"Access-Control-Allow-Origin": "*"}
@@ -108,7 +101,7 @@ class AuthorizationServer:
 
     async def serve(self, request: Request) -> Response | None:
         """Answer a request; None where its path is none of ours."""
-        path = _ALIASES.get(request.path, request.path)
+        path = paths.ALIASES.get(request.path, request.path)
         if not path.startswith(("/oauth/", "/.well-known/")):
             return None
         parts = self._of_now()

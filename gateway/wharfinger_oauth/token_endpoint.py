@@ -59,10 +59,11 @@ class TokenEndpoint:
         if problem := _malformed(request):
             return problem
         client = await clients.authenticated(request)
+        if isinstance(client, Unavailable):
+            return _wait("a client cannot prove itself", client)
         asserted = await self._asserted(request, platform, client, providers.issuers)
         if isinstance(asserted, Unavailable):
-            _log.warning("an assertion cannot be verified: %s", asserted.message)
-            return unavailable()
+            return _wait("an assertion cannot be verified", asserted)
         try:
             return await self._decided(request, platform, client, asserted, providers.parties)
         except ClusterError as error:
@@ -132,6 +133,8 @@ class TokenEndpoint:
         if problem := _malformed(request):
             return problem
         client = await clients.authenticated(request)
+        if isinstance(client, Unavailable):
+            return _wait("a client cannot prove itself", client)
         if client is None:
             return error("invalid_client", "The client is unknown, or did not prove itself in the way that it registered", 401)
         text = request.form.get("token")
@@ -172,7 +175,7 @@ class TokenEndpoint:
                 await self._grants.share(effect.record, known.platform.root_key, known.now)
             elif isinstance(effect, Create):
                 await self._grants.create(effect.record, known.platform.root_key)
-                await self._grants.drop_oldest(effect.record.subject.user)
+                await self._grants.end_oldest(effect.record.subject.user, effect.record.name, known.now)
             else:
                 await self._grants.refresh(effect.record, known.now, known.platform.root_key)
         if decided.ends is not None:
@@ -196,9 +199,14 @@ def error(code: str, description: str, status: int = 400) -> Response:
     return Response(status, body, {**NO_STORE, "Content-Type": "application/json"})
 
 
-def unavailable() -> Response:
-    """Return the answer where what must be asked does not answer; nothing was used up."""
-    return error("temporarily_unavailable", "try again", 503).with_headers({"Retry-After": "2"})
+def unavailable(seconds: int = 2) -> Response:
+    """Return the answer where what must be asked does not answer, and may after so many seconds; nothing was used up."""
+    return error("temporarily_unavailable", "try again", 503).with_headers({"Retry-After": str(seconds)})
+
+
+def _wait(what: str, why: Unavailable) -> Response:
+    _log.warning("%s: %s", what, why.message)
+    return unavailable(why.retry_after)
 
 
 def _malformed(request: Request) -> Response | None:

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from chart import of_kind, render
+from wharfinger_gateway.oauth_answers import OAuthAnswers
 from wharfinger_gateway.telemetry import Telemetry as GatewayTelemetry
 from wharfinger_operator.telemetry import Telemetry as OperatorTelemetry
 
@@ -23,6 +24,7 @@ def series() -> dict[str, set[str]]:
     """The time series of both programs, with their labels."""
     operator, gateway = OperatorTelemetry(), GatewayTelemetry(lambda _: None)
     gateway.watch_age(lambda: 0.0)
+    gateway.registry.register(OAuthAnswers().counter)
     return {**_of(operator.registry), **_of(gateway.registry)}
 
 

@@ -62,6 +62,32 @@ def test_a_path_of_the_public_url_that_could_be_read_in_two_ways_is_refused(path
     assert read_settings(SETTINGS.replace("https://mcp.acme.dev", plain)).public_url == plain
 
 
+@pytest.mark.parametrize(
+    ("client_id", "counts"),
+    [
+        ("open-webui", True),
+        ("https://claude.ai/oauth/mcp-oauth-client-metadata", True),
+        ("https://claude.ai/", False),
+        ("https://claude.ai", False),
+        ("http://claude.ai/oauth/client", False),
+        ("https://u@claude.ai/oauth/client", False),
+        ("https://claude.ai/oauth/client?x=1", False),
+        ("https://claude.ai/oauth/client#x", False),
+        (f"https://claude.ai/{'x' * 200}", False),
+        ("", False),
+    ],
+)
+def test_a_client_goes_by_a_name_or_by_the_url_of_its_document(client_id: str, *, counts: bool) -> None:
+    document = (
+        f"{SETTINGS}oauth: {{clients: [{{id: '{client_id}', name: A, redirectUris: ['https://claude.ai/api/mcp/auth_callback']}}]}}\n"
+    )
+    if counts:
+        assert read_settings(document).oauth.clients[0].id == client_id
+    else:
+        with pytest.raises(SettingsError, match=r"oauth\.clients\.0\.id"):
+            read_settings(document)
+
+
 CLIENT = "id: robot, name: Robot"
 PUBLIC = '{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}'
 

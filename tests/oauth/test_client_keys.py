@@ -1,5 +1,6 @@
 """Clients of the settings that sign: with keys that stand there, or at a URL."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count
@@ -16,6 +17,7 @@ from wharfinger_oauth.client_keys import ClientKeys
 from wharfinger_oauth.clients import Clients, Proofs
 from wharfinger_oauth.documents import Documents
 from wharfinger_oauth.request import Request
+from wharfinger_oauth.unavailable import Unavailable
 
 pytestmark = pytest.mark.requirement("AUT-1")
 
@@ -42,6 +44,8 @@ async def clients(site: DocumentHost, http: httpx.AsyncClient, hostile: HostileI
 async def is_authenticated(clients: Clients, client_id: str, assertion: str) -> bool:
     form = {"client_id": client_id, "client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
     found = await clients.authenticated(Request("POST", "/oauth/token", form=form))
+    if isinstance(found, Unavailable):
+        pytest.fail(found.message)
     assert found is None or (found.id, found.confidential) == (client_id, True)
     return found is not None
 
@@ -74,8 +78,27 @@ async def test_keys_are_fetched_once_for_many_and_for_nobody_who_does_not_prove_
     assert hostile.asked[KEYS] == 1
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"keys": {}}', '{"keys": [7]}'])
-async def test_without_keys_nothing_is_proven(clients: Clients, hostile: HostileIdentityProvider, text: str) -> None:
+@pytest.mark.parametrize("text", ['{"keys": []}', '{"keys": [7]}'])
+async def test_a_key_set_without_a_key_proves_nothing(clients: Clients, hostile: HostileIdentityProvider, text: str) -> None:
     hostile.replies[KEYS] = always(text=text)
     assert not await is_authenticated(clients, "elsewhere", assertion(hostile, "elsewhere"))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"keys": {}}'])
+async def test_without_keys_nobody_can_tell_who_it_is_and_the_proof_is_not_used_up(
+    clients: Clients, hostile: HostileIdentityProvider, text: str
+) -> None:
+    request = Request(
+        "POST", "/oauth/token", form={"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion(hostile, "elsewhere")}
+    )
+    hostile.replies[KEYS] = always(text=text)
+    assert isinstance(await clients.authenticated(request), Unavailable)
     assert await is_authenticated(clients, "inline", assertion(hostile, "inline"))
+    # Who proves itself in another way, and who is nobody, is told so.
+    assert await clients.authenticated(Request("POST", "/oauth/token", form={"client_id": "elsewhere"})) is None
+    del hostile.replies[KEYS]
+    async with asyncio.timeout(20):
+        while isinstance(found := await clients.authenticated(request), Unavailable):  # noqa: ASYNC110 - until it is asked for again
+            await asyncio.sleep(0.05)
+    assert found is not None
+    assert found.id == "elsewhere"

@@ -13,12 +13,14 @@ from authlib.oauth2.auth import encode_client_secret_basic, encode_client_secret
 
 from document_host import DocumentHost
 from wharfinger_crds.oauth import OAuth
+from wharfinger_oauth.client import Client
 from wharfinger_oauth.client_assertion import Assertions
 from wharfinger_oauth.client_keys import ClientKeys
 from wharfinger_oauth.clients import Clients, Proofs
 from wharfinger_oauth.documents import Documents
 from wharfinger_oauth.registration import register
 from wharfinger_oauth.request import Request
+from wharfinger_oauth.unavailable import Unavailable
 
 pytestmark = pytest.mark.requirement("AUT-1")
 
@@ -76,6 +78,22 @@ async def test_clients_are_found_by_how_they_made_themselves_known(make: Make, s
         assert await clients.find(client_id) is None
 
 
+async def test_a_client_that_the_settings_name_by_its_documents_url_is_what_they_say_and_nobody_asks_its_host(
+    site: DocumentHost, http: httpx.AsyncClient
+) -> None:
+    says = {"name": "Claude", "redirectUris": [CALLBACK]}
+    urls = site.document("/public.json", redirect_uris=["https://evil.example/cb"]), site.document("/secret.json")
+    named = [{**says, "id": urls[0]}, {**says, "id": urls[1], "secretRef": {"name": "clients", "key": "missing"}}]
+    async with site.fetcher() as fetcher:
+        proofs = Proofs(Documents(fetcher), Assertions(["https://mcp.example"]), ClientKeys(http))
+        clients = Clients(OAuth.model_validate({"clients": named}), SECRETS, KEY, proofs)
+        client, without_secret = await clients.find(urls[0]), await clients.find(urls[1])
+    assert client is not None
+    assert (client.name, client.redirect_uris, client.source) == ("Claude", (CALLBACK,), "Settings")
+    assert without_secret is None
+    assert not site.asked
+
+
 async def test_a_denied_client_does_not_count_however_it_made_itself_known(make: Make, site: DocumentHost) -> None:
     ids = ["public", registered()["client_id"], site.document("/client.json")]
     clients = make(denied=ids)
@@ -90,6 +108,18 @@ async def test_documents_of_hosts_that_do_not_count_are_not_fetched(make: Make, 
     assert await make(metadataDocuments="Off").find(client_id) is None
     assert site.asked == []
     assert await make(documentHosts=["apps.example"]).find(client_id) is not None
+
+
+async def test_whose_document_cannot_be_had_is_told_to_come_back_and_whoever_only_names_it_learns_nothing(
+    make: Make, site: DocumentHost
+) -> None:
+    clients, here, gone = make(), site.document("/here.json"), site.url("/gone.json")
+    assert await clients.authenticated(token_request({"client_id": gone})) is None
+    site.addresses = ["10.0.0.1"]
+    assert isinstance(await clients.authenticated(token_request({"client_id": here})), Unavailable)
+    assert [await clients.find(one) for one in (here, gone)] == [None, None]
+    site.addresses = ["127.0.0.1"]
+    assert await is_authenticated(clients, here, token_request({"client_id": here}))
 
 
 async def test_a_client_whose_secret_is_not_there_is_no_public_client(make: Make) -> None:
@@ -182,7 +212,7 @@ async def test_a_client_proves_itself_in_its_one_way_and_in_no_other(make: Make,
     client = await clients.find(client_id)
     assert client is not None
     found = await clients.authenticated(request_)
-    assert found is None or found.id != client_id
+    assert not isinstance(found, Client) or found.id != client_id
 
 
 async def test_the_secret_of_one_registered_client_is_not_that_of_another(make: Make) -> None:

@@ -9,7 +9,9 @@ from aiohttp import web
 
 from document_host import HOST, DocumentHost
 from eventually import eventually
+from wharfinger_oauth.client import Client
 from wharfinger_oauth.documents import BURST, DEFAULT_SECONDS, MAX_SECONDS, MIN_SECONDS, Documents
+from wharfinger_oauth.unavailable import Unavailable
 
 pytestmark = pytest.mark.requirement("AUT-1")
 
@@ -39,7 +41,7 @@ class Scene:
         self.documents = Documents(self.fetcher, self.clock, lambda host, why: self.reported.append((host, why)), MOST)
 
     async def is_found(self, client_id: str) -> bool:
-        return await self.documents.find(client_id) is not None
+        return isinstance(await self.documents.find(client_id), Client)
 
 
 @pytest.fixture
@@ -53,8 +55,7 @@ async def scene(site: DocumentHost) -> AsyncIterator[Scene]:
 async def test_a_document_is_fetched_once_however_many_ask_at_once(scene: Scene) -> None:
     client_id = scene.site.document("/client.json")
     found = await asyncio.gather(*(scene.documents.find(client_id) for _ in range(20)))
-    assert {one.name for one in found if one} == {"Agent"}
-    assert len(found) == 20
+    assert [one.name for one in found if isinstance(one, Client)] == ["Agent"] * 20
     assert await scene.is_found(client_id)
     assert len(scene.site.asked) == 1
 
@@ -112,8 +113,8 @@ async def test_a_changed_document_counts_when_the_old_one_is_too_old(scene: Scen
     before = await scene.documents.find(client_id)
     scene.clock.now += DEFAULT_SECONDS + 1
     after = await scene.documents.find(client_id)
-    assert before is not None
-    assert after is not None
+    assert isinstance(before, Client)
+    assert isinstance(after, Client)
     assert (before.redirect_uris, after.redirect_uris) == (("http://localhost/callback",), ("https://evil.example/callback",))
 
 
@@ -124,6 +125,24 @@ async def test_a_failure_is_not_kept(scene: Scene, status: int) -> None:
     assert not await scene.is_found(client_id)
     assert scene.reported == [(HOST, f"status {status}")]
     scene.site.document("/client.json")
+    assert await scene.is_found(client_id)
+
+
+async def test_whether_there_is_such_a_client_nobody_can_tell_while_its_host_does_not_answer(scene: Scene) -> None:
+    client_id = scene.site.document("/client.json")
+    scene.site.addresses = ["10.0.0.1"]
+    unreachable = await scene.documents.find(client_id)
+    scene.site.addresses = ["127.0.0.1"]
+    scene.site.put("/client.json", {}, 503)
+    failing = await scene.documents.find(client_id)
+    for number in range(int(BURST)):
+        await scene.documents.find(scene.site.url(f"/{number}.json"))
+    flooded = await scene.documents.find(client_id)
+    assert [type(one) for one in (unreachable, failing, flooded)] == [Unavailable] * 3
+    assert [why for _, why in scene.reported if "too many" in why]
+    scene.site.document("/client.json")
+    assert isinstance(flooded, Unavailable)
+    scene.clock.now += flooded.retry_after
     assert await scene.is_found(client_id)
 
 
@@ -149,7 +168,7 @@ async def test_a_document_that_is_gone_does_not_count_any_more_but_one_whose_hos
 
 async def test_a_document_of_more_than_5_kib_is_none(scene: Scene) -> None:
     assert await scene.is_found(scene.site.document("/most.json", x="a" * 4900))
-    assert not await scene.is_found(scene.site.document("/more.json", x="a" * 5120))
+    assert await scene.documents.find(scene.site.document("/more.json", x="a" * 5120)) is None
     assert scene.reported == [(HOST, "more than 5120 bytes")]
 
 
@@ -159,7 +178,7 @@ async def test_keys_that_are_elsewhere_come_with_the_document_through_the_same_g
     contents = {"client_id": client_id, "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": keys}
     scene.site.put("/client.json", DOCUMENT | contents, cache_control="max-age=86400")
     client = await scene.documents.find(client_id)
-    assert client is not None
+    assert isinstance(client, Client)
     assert (client.method, client.keys) == ("private_key_jwt", JWKS)
     assert scene.site.asked == ["/client.json", "/jwks.json"]
     scene.clock.now += DEFAULT_SECONDS - 1

@@ -40,7 +40,11 @@ FIELD: dict[str, dict[str, Any]] = {
     "Cursor": {
         "client_name": "Cursor",
         "client_uri": "https://cursor.com",
-        "redirect_uris": ["cursor://anysphere.cursor-mcp/oauth/callback"],
+        "redirect_uris": [
+            "cursor://anysphere.cursor-mcp/oauth/callback",
+            "https://www.cursor.com/agents/mcp/oauth/callback",
+            "http://localhost:8787/callback",
+        ],
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "token_endpoint_auth_method": "none",

@@ -5,7 +5,7 @@ import html
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -127,16 +127,22 @@ async def scene(cluster: Cluster, path: str = "") -> AsyncIterator[Scene]:
 
 
 @asynccontextmanager
-async def running(made: Scene, kubeconfig: Path, count: int = 1) -> AsyncIterator[Scene]:
-    """Run replicas of the gateway until the end."""
+async def running(
+    made: Scene,
+    kubeconfig: Path,
+    count: int = 1,
+    program: Sequence[str] = ("-m", "wharfinger_gateway"),
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[Scene]:
+    """Run replicas of the gateway until the end; `program` is what Python runs."""
     async with AsyncExitStack() as stack:
         if made.path:
             await stack.enter_async_context(path_proxy(made.port, made.path, lambda: made.replicas[0].url))
         else:
             await stack.enter_async_context(tcp_balancer(made.port, lambda: [one.url.removeprefix("http://") for one in made.replicas]))
         for _ in range(count):
-            variables = {"WHARFINGER_NAMESPACE": made.platform.system}
-            arguments = ["-m", "wharfinger_gateway", "--kubeconfig", str(kubeconfig)]
+            variables = {"WHARFINGER_NAMESPACE": made.platform.system, **(environment or {})}
+            arguments = [*program, "--kubeconfig", str(kubeconfig)]
             made.replicas.append(await stack.enter_async_context(gateway_process(arguments, variables)))
         for one in made.replicas:
             await one.ready()

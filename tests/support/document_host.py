@@ -28,6 +28,7 @@ class DocumentHost:
 
     port: int
     trust: ssl.SSLContext
+    certificate: str
     answers: dict[str, Handler] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -66,15 +67,15 @@ class DocumentHost:
 
 
 @contextlib.asynccontextmanager
-async def document_host() -> AsyncIterator[DocumentHost]:
-    """Yield a running site."""
-    certificate, key = self_signed(x509.DNSName(HOST))
+async def document_host(*names: str) -> AsyncIterator[DocumentHost]:
+    """Yield a running site; it goes by these names too."""
+    certificate, key = self_signed(*map(x509.DNSName, (HOST, *names)))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory() as folder:
         pair = Path(folder) / "pair.pem"
         pair.write_bytes(certificate.encode() + key)
         tls.load_cert_chain(pair)
-    host = DocumentHost(0, ssl.create_default_context(cadata=certificate))
+    host = DocumentHost(0, ssl.create_default_context(cadata=certificate), certificate)
 
     async def serve(request: web.Request) -> web.StreamResponse:
         host.asked.append(request.path_qs)

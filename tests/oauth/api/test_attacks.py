@@ -41,6 +41,25 @@ async def test_a_forged_consent_gives_no_code(scene: Scene, client: Client, chan
     assert not await scene.grants()
 
 
+@pytest.mark.requirement("AUT-1")
+async def test_the_proof_of_one_page_is_none_on_another_and_none_for_whoever_logged_in_since(scene: Scene, client: Client) -> None:
+    async with authorization_scene.client(scene, client_name="Another") as another:
+        first = await client.consent_page()
+        second = await client.consent_page(client.request(client_id=another.id))
+        assert (await post_consent(scene, client.http, second, csrf=fields(first.text)["csrf"])).status_code == 400
+        # Who began elsewhere and hands his page's address on gets the other to do nothing.
+        async with httpx.AsyncClient() as other:
+            await Client(scene, client.id, other).consent_page(person="alice")
+            handed = await other.get(f"{scene.url}/oauth/consent?{urlencode({'request': fields(first.text)['request']})}")
+            assert handed.status_code == 400
+            assert not fields(handed.text)
+    session = next(name for name in client.http.cookies if "session" in name)
+    del client.http.cookies[session]
+    await client.consent_page()
+    assert (await post_consent(scene, client.http, first)).status_code == 400
+    assert not await scene.grants()
+
+
 async def test_consent_is_never_given_by_a_link(scene: Scene, client: Client) -> None:
     page = await client.consent_page()
     by_link = await client.http.get(f"{scene.url}/oauth/consent?{urlencode({**fields(page.text), 'answer': 'allow'})}")

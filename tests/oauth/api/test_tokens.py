@@ -72,6 +72,7 @@ async def test_a_fresh_login_counts_at_a_replica_that_has_not_heard_of_it(replic
         ({"redirect_uri": "http://127.0.0.1:7777/other"}, "invalid_grant"),
         ({"redirect_uri": None}, "invalid_grant"),
         ({"resource": "http://127.0.0.1:1/v1/mcp/dev.tools"}, "invalid_target"),
+        ({"resource": ""}, "invalid_target"),
         ({"client_id": None}, "invalid_client"),
         ({"client_id": "unknown"}, "invalid_client"),
         ({"grant_type": "password"}, "unsupported_grant_type"),
@@ -90,6 +91,15 @@ async def test_a_code_that_is_redeemed_wrongly_is_not_used_up(
     assert wrong.headers["Cache-Control"] == "no-store"
     assert not await scene.grants()
     assert (await client.redeem(code)).status_code == 200
+
+
+@pytest.mark.parametrize("resource", ["", "https://evil.example/v1/mcp/a.b"])
+async def test_a_refresh_for_another_resource_or_an_empty_one_gives_nothing_and_uses_nothing_up(
+    scene: Scene, client: Client, resource: str
+) -> None:
+    first = (await client.tokens())["refresh_token"]
+    assert (await client.refresh(first, resource=resource)).json()["error"] == "invalid_target"
+    assert (await client.refresh(first, resource=scene.resource)).status_code == 200
 
 
 async def test_another_client_cannot_redeem_a_code_or_refresh(scene: Scene, client: Client) -> None:

@@ -40,10 +40,11 @@ async def trusting(scene: Scene) -> Scene:
 async def assertion(scene: Scene, **changes: str) -> httpx.Response:
     """Present an ID-JAG at the token endpoint."""
     told = {"audience": scene.url, "resource": scene.resource, "client_id": "assistant"}
+    base = changes.pop("base", scene.url)
     jag = changes.pop("assertion", "") or await scene.provider.id_jag(**{**told, **changes})
     form = {"grant_type": JWT_BEARER, "assertion": jag}
     async with httpx.AsyncClient() as http:
-        return await http.post(f"{scene.url}/oauth/token", data=form, auth=("assistant", quote(scene.provider.client_secret, safe="")))
+        return await http.post(f"{base}/oauth/token", data=form, auth=("assistant", quote(scene.provider.client_secret, safe="")))
 
 
 @pytest.mark.requirement("AUT-2")
@@ -83,6 +84,30 @@ async def test_an_assertion_gives_an_access_token_once_and_its_grant_can_be_seen
     while (await trusting.call(tokens["access_token"])).status_code != 401:
         assert time.monotonic() < end
         await asyncio.sleep(0.02)
+
+
+@pytest.mark.requirement("AUT-3", "AUT-6")
+async def test_of_many_who_present_one_assertion_at_three_replicas_one_succeeds_and_its_grant_ends(replicas: Scene) -> None:
+    await replicas.platform.apply(replicas.settings(oauth={"clients": [CLIENT]}))
+    await replicas.gateway("tools", oauth={"enabled": True}, identityProviders=[{"name": "okta", "idJag": True}])
+    bases = [one.url for one in replicas.replicas]
+    async with httpx.AsyncClient() as http, asyncio.timeout(20):
+        for base in bases:
+            while JWT_BEARER not in (await http.get(f"{base}/.well-known/oauth-authorization-server")).text:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.05)
+    jag = await replicas.provider.id_jag(audience=replicas.url, resource=replicas.resource, client_id="assistant")
+    answers = await asyncio.gather(*(assertion(replicas, assertion=jag, base=base) for base in bases * 3))
+    won = [answer.json()["access_token"] for answer in answers if answer.status_code == 200]
+    assert len(won) == 1
+    assert {answer.json()["error"] for answer in answers if answer.status_code != 200} == {"invalid_grant"}
+    (grant,) = await replicas.grants()
+    assert grant["spec"]["revoked"]
+    async with asyncio.timeout(10):
+        for number in range(len(bases)):
+            while (await replicas.call(won[0], replica=number)).status_code != 401:  # noqa: ASYNC110 - replicas hear of it by themselves
+                await asyncio.sleep(0.02)
+    late = await assertion(replicas, assertion=jag, base=bases[-1])
+    assert late.json()["error"] == "invalid_grant"
 
 
 @pytest.mark.requirement("AUT-3")
