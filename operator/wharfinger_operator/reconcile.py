@@ -234,7 +234,7 @@ class Reconciler:
         }
         try:
             answer = await self.cluster.apply(kind_resource(kind), body, subresource="status")
-            if type(status).model_validate(answer["status"]) != status:
+            if answer["status"] != body["status"] and type(status).model_validate(answer["status"]) != status:
                 # Somebody else wrote there too, such as a restored backup: server-side apply would leave it for ever.
                 exactly = {"status": _replacing(answer["status"], body["status"])}
                 answer = await self.cluster.patch(kind_resource(kind), meta.name, exactly, meta.namespace, subresource="status")
