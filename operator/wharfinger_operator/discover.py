@@ -31,7 +31,7 @@ RETRY_CAP: Final = 60.0
 QUIET_FAILURES: Final = 3
 SOON: Final = 0.5
 """Seconds within which most servers answer: for so long nobody needs to be told that the answer is not known yet."""
-KNOWN_A_SECOND: Final = 50
+KNOWN_A_SECOND: Final = 20
 """How many servers are asked anew in a second when the program begins, of those of which it is known what they offer: it has all of them to
 look at first, and so many questions at a time are a load for what is behind them."""
 SETTLE: Final = 0.5
