@@ -1,7 +1,7 @@
 """`python -m bench.hollow_operator`: the operator itself, as in a pod of its image, but that it finds every server at one URL.
 
 That URL is no Service's, so nothing guards the way there. What logs in by a kubeconfig, and the libraries of tests that kopf loads where it
-finds them, are not in the image: they would take a twelfth of the memory that is measured.
+finds them, are not in the image: they would take more than ten MiB of the memory that is measured.
 """
 
 import os
