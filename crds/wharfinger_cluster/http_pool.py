@@ -51,6 +51,10 @@ class HttpPool:
         self._login = login
         self._url = _url(login.server)
         self._host, self._port = self._url.host or "", self._url.port or 0
+        self._root = self._url.raw_path.rstrip("/")
+        fields = [("Host", self._url.host_port_subcomponent), ("User-Agent", USER_AGENT), ("Accept", "*/*"), *login.headers]
+        self._fields = "".join(f"\r\n{name}: {value}" for name, value in fields)
+        """Of every request."""
         self._slots = asyncio.Semaphore(CONNECTIONS)
         self._open: set[_Connection] = set()
         self._idle: list[_Connection] = []
@@ -76,18 +80,9 @@ class HttpPool:
     def _request(self, method: str, target: str, content: bytes | None, content_type: str, credential: str) -> bytes:
         if not (credential.isascii() and credential.isprintable()):
             raise LoginError("the credential for the API server is no header value: it has line breaks or other characters")
-        fields = [
-            f"{method} {self._url.raw_path.rstrip('/')}{target} HTTP/1.1",
-            f"Host: {self._url.host_port_subcomponent}",
-            f"User-Agent: {USER_AGENT}",
-            "Accept: */*",
-        ]
-        if credential:
-            fields.append(f"Authorization: {credential}")
-        fields += [f"{name}: {value}" for name, value in self._login.headers]
-        if content is not None:
-            fields += [f"Content-Type: {content_type}", f"Content-Length: {len(content)}"]
-        return "\r\n".join([*fields, "", ""]).encode() + (content or b"")
+        who = f"\r\nAuthorization: {credential}" if credential else ""
+        what = "" if content is None else f"\r\nContent-Type: {content_type}\r\nContent-Length: {len(content)}"
+        return f"{method} {self._root}{target} HTTP/1.1{self._fields}{who}{what}\r\n\r\n".encode() + (content or b"")
 
     async def _exchange(self, connection: "_Connection", request: bytes) -> Answer:
         try:

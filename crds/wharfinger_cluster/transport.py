@@ -31,6 +31,7 @@ READ_ATTEMPTS = 4
 READ_PAUSE = 10.0
 """Longest wait, in seconds, before a read that met 429 is sent again."""
 _PROXIED_TIMEOUT = aiohttp.ClientTimeout(total=SECONDS, sock_connect=10)
+_FAULTS = (aiohttp.ClientError, TimeoutError, OSError)
 _METHODS = {"create": "POST", "apply": "PATCH", "patch": "PATCH", "update": "PUT", "delete": "DELETE"}
 _CONTENT_TYPES = {"apply": "application/apply-patch+yaml", "patch": "application/merge-patch+json"}
 
@@ -128,9 +129,10 @@ class Transport:
         ask = self._ask_through_proxy if self._login.proxy else self._requests.ask
         started, status = time.monotonic(), 0
         try:
-            with _translated(call):
-                answer = await ask(method, target, content, kind)
+            answer = await ask(method, target, content, kind)
             status = answer.status
+        except _FAULTS as error:
+            raise _unreachable(call, error) from None
         finally:
             self._on_request(call.verb, call.resource, status, time.monotonic() - started)
         if not 200 <= status < 300:
@@ -166,9 +168,13 @@ def _target(call: Call) -> str:
 def _translated(call: Call) -> Iterator[None]:
     try:
         yield
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        # From None: aiohttp's response errors carry the request's headers, and with them the credential.
-        raise Unreachable(f"{call}: {type(error).__name__}: {error}") from None
+    except _FAULTS as error:
+        raise _unreachable(call, error) from None
+
+
+def _unreachable(call: Call, error: Exception) -> Unreachable:
+    """Return what to raise from None: aiohttp's response errors carry the request's headers, and with them the credential."""
+    return Unreachable(f"{call}: {type(error).__name__}: {error}")
 
 
 async def _chunks(call: Call, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -138,6 +138,10 @@ STALLED_REASONS: Final = frozenset(
 """Reasons that only a change by a person ends (kstatus: `Stalled`); for every other one the operator goes on (`Reconciling`)."""
 
 
+MESSAGE_LIMIT: Final = 32768
+"""Characters of a condition's message (metav1.Condition)."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """A condition before it has a time: what a decision says."""
@@ -166,19 +170,23 @@ def unknown(kind: str, reason: str, message: str) -> Finding:
 def merged(before: Iterable[Condition], findings: Sequence[Finding], generation: int, now: str) -> tuple[Condition, ...]:
     """Return the conditions for `findings`, in their order; a condition's time is `now` only where its status flips.
 
-    `now` is RFC 3339. Conditions that no finding names are dropped.
+    `now` is RFC 3339. Conditions that no finding names are dropped; one that says what it said is the same object.
     """
-    times = {(c.type, c.status): c.last_transition_time for c in before}
-    return tuple(
-        Condition(
-            type=f.type,
-            status=f.status,
-            reason=f.reason,
-            message=f.message[:32768],
-            last_transition_time=times.get((f.type, f.status), now),
-            observed_generation=generation,
-        )
-        for f in findings
+    known = {c.type: c for c in before}
+    return tuple(_condition(known.get(f.type), f, generation, now) for f in findings)
+
+
+def _condition(before: Condition | None, found: Finding, generation: int, now: str) -> Condition:
+    said = (found.status, found.reason, found.message[:MESSAGE_LIMIT], generation)
+    if before is not None and said == (before.status, before.reason, before.message, before.observed_generation):
+        return before
+    return Condition(
+        type=found.type,
+        status=found.status,
+        reason=found.reason,
+        message=said[2],
+        last_transition_time=before.last_transition_time if before is not None and before.status == found.status else now,
+        observed_generation=generation,
     )
 
 

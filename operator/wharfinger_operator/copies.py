@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -39,10 +40,12 @@ from wharfinger_operator.child_copy import Copy, child, closes, ids, is_stranger
 from wharfinger_operator.diff import stamp_of
 from wharfinger_operator.ownership import is_ours
 from wharfinger_operator.plan.identity import InstallationKey
+from wharfinger_operator.plan.once import once
 from wharfinger_operator.world import DnsService, Stored
 
 CHILD_RESOURCES: Final = (DEPLOYMENT, SERVICE, NETWORK_POLICY, SERVICE_ACCOUNT, SECRET)
 ADMISSION_RESOURCES: Final = (VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING)
+NO_DNS_SERVICE: Final = DnsService()
 PAGE: Final = 100
 """Children a request when listing: all kinds are listed at the same time, and a page of Deployments takes forty kilobytes each."""
 MANAGED: Final = f"{names.MANAGED_BY}={names.MANAGER}"
@@ -238,13 +241,14 @@ class Copies:
     def dns(self) -> DnsService:
         """Return the Service of the cluster's DNS."""
         service = self._dns.get("kube-dns", "kube-system")
-        return dns_service(service) if service else DnsService()
+        return dns_service(service) if service else NO_DNS_SERVICE
 
 
 def _foreign(found: Object | None) -> Object | None:
     return None if found is None or is_ours(found) else found
 
 
+@partial(once, kept=1)
 def dns_service(service: Mapping[str, Any]) -> DnsService:
     """Return addresses and ports of a Service for DNS; a headless one has no address."""
     spec = service.get("spec", {})

@@ -2,7 +2,8 @@
 a server announces a change.
 
 Invariants: a failure keeps what was known; the first failure after a change is not reported, since a Service's address
-answers about a second after its pod is ready. Results live in memory and in the stored definitions, nowhere else.
+answers about a second after its pod is ready. Results live in memory and in the stored definitions, nowhere else. A program
+that begins does not ask all servers at once what is known of them.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ RETRY_CAP: Final = 60.0
 QUIET_FAILURES: Final = 3
 SOON: Final = 0.5
 """Seconds within which most servers answer: for so long nobody needs to be told that the answer is not known yet."""
+KNOWN_A_SECOND: Final = 20
+"""How many servers are asked anew in a second when the program begins, of those of which it is known what they offer: it has all of them to
+look at first, and so many questions at a time are a load for what is behind them."""
 SETTLE: Final = 0.5
 """Seconds after an announcement until the question: several changes in a row are one. Doubled by each that follows soon."""
 CALM: Final = 60.0
@@ -89,6 +93,8 @@ class _Conversation:
     """Runs while the first answer to the question is expected at any moment."""
     withheld: bool = False
     """Something was not reported because of that."""
+    unhurried: bool = False
+    """The first question has not been asked yet, and may wait."""
 
 
 def settling(row: int) -> float:
@@ -112,6 +118,7 @@ class Discoverer:
         self._on_result = on_result
         self._conversations: dict[tuple[str, str], _Conversation] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._next_turn = 0.0
 
     def result(self, namespace: str, name: str) -> Discovery | None:
         """Return what is known of an installation's server since this program started."""
@@ -136,18 +143,21 @@ class Discoverer:
         found = (conversation.result for conversation in self._conversations.values())
         return frozenset(names.tools_name(r.definitions.hash) for r in found if r and r.definitions is not None)
 
-    def ask(self, question: Question) -> None:
-        """Keep asking this, from now on; the same question again changes nothing."""
+    def ask(self, question: Question, *, known: bool = False) -> None:
+        """Keep asking this, from now on; the same question again changes nothing. `known`: it was answered before this program began, so the
+        first time does not hurry."""
         key = (question.connection.namespace, question.connection.name)
-        conversation = self._conversations.get(key)
+        conversation, unhurried = self._conversations.get(key), False
         if conversation is None:
-            conversation = self._conversations[key] = _Conversation(question)
+            conversation, unhurried = self._conversations.setdefault(key, _Conversation(question)), known
         elif conversation.task is not None and conversation.question.fingerprint == question.fingerprint:
             conversation.question = question
-            return
+            if known or not conversation.unhurried:
+                return
         self._stop(key, conversation)
-        conversation.question = question
-        conversation.soon = asyncio.get_running_loop().call_later(SOON, self._is_late, key, conversation)
+        conversation.question, conversation.unhurried = question, unhurried
+        if not unhurried:
+            conversation.soon = asyncio.get_running_loop().call_later(SOON, self._is_late, key, conversation)
         conversation.task = asyncio.create_task(self._keep_asking(key, conversation))
 
     def pause(self, namespace: str, name: str) -> None:
@@ -191,6 +201,9 @@ class Discoverer:
         return withheld
 
     async def _keep_asking(self, key: tuple[str, str], conversation: _Conversation) -> None:
+        if conversation.unhurried:
+            await asyncio.sleep(self._turn())
+            conversation.unhurried = False
         failures = announcements = 0
         while True:
             question = conversation.question
@@ -205,6 +218,13 @@ class Discoverer:
             pause = min(RETRY_BASE * 2 ** (failures - 1), RETRY_CAP) if failures else question.interval
             pause *= random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
             announcements = await self._rest(conversation, pause, announcements)
+
+    def _turn(self) -> float:
+        """Return the seconds until the next of those who do not hurry is asked."""
+        now = asyncio.get_running_loop().time()
+        turn = max(now, self._next_turn)
+        self._next_turn = turn + 1 / KNOWN_A_SECOND
+        return turn - now
 
     async def _rest(self, conversation: _Conversation, pause: float, announcements: int) -> int:
         """Wait until the next question is due, or until a change was announced and has settled; return how many came in a row."""

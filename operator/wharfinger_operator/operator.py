@@ -48,7 +48,7 @@ from wharfinger_operator.telemetry import Telemetry
 from wharfinger_operator.triggers import Key
 
 RECONCILED: Final = (REGISTRY_ENTRY, ENVIRONMENT, INSTALLATION, GATEWAY, TOKEN)
-GATHER: Final = 0.5
+GATHER: Final = 1.0
 """Seconds in which changes of installations are gathered before what only counts or lists them is looked at again."""
 RETRY_BASE, RETRY_CAP = 0.5, 10.0
 CHORES: Final = 600.0

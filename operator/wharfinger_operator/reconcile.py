@@ -36,6 +36,7 @@ from wharfinger_operator.plan.installation import InstallationPlan, plan_install
 from wharfinger_operator.plan.move import plan_move
 from wharfinger_operator.plan.rollout import is_behind, limit
 from wharfinger_operator.plan.token import token_status
+from wharfinger_operator.plan.tools import is_told
 from wharfinger_operator.probe import Prober
 from wharfinger_operator.status import deployment_of, installation_status, workload_finding
 from wharfinger_operator.triggers import Key
@@ -206,7 +207,9 @@ class Reconciler:
             deployment = deployment_of(world, plan)
             declared = (world.entry.spec.discovery if world.entry else None) or DiscoverySettings()
             revision = deployment["metadata"].get("generation", 0) if deployment else 0
-            self.discoverer.ask(Question(plan.connection, revision, seconds(declared.interval), seconds(declared.timeout)))
+            question = Question(plan.connection, revision, seconds(declared.interval), seconds(declared.timeout))
+            # A server that moves is waited for.
+            self.discoverer.ask(question, known=is_told(world) and not plan.spared)
 
     def _ask_bridge(self, world: InstallationWorld) -> None:
         """Let the bridge of the newest pod that is not ready be asked why."""
@@ -231,7 +234,7 @@ class Reconciler:
         }
         try:
             answer = await self.cluster.apply(kind_resource(kind), body, subresource="status")
-            if type(status).model_validate(answer["status"]) != status:
+            if answer["status"] != body["status"] and type(status).model_validate(answer["status"]) != status:
                 # Somebody else wrote there too, such as a restored backup: server-side apply would leave it for ever.
                 exactly = {"status": _replacing(answer["status"], body["status"])}
                 answer = await self.cluster.patch(kind_resource(kind), meta.name, exactly, meta.namespace, subresource="status")

@@ -6,6 +6,7 @@ A condition that is not True says what to do. Messages of the kubelet are not re
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from wharfinger_crds import conditions as c
@@ -15,6 +16,7 @@ from wharfinger_operator.plan.egress import POLICY_KINDS
 from wharfinger_operator.plan.enforcement import acknowledged, inherited
 from wharfinger_operator.plan.identity import Identity
 from wharfinger_operator.plan.installation import InstallationPlan
+from wharfinger_operator.plan.once import once
 from wharfinger_operator.plan.tools import plan_tools
 from wharfinger_operator.pod_fact import refused_pods
 from wharfinger_operator.world import InstallationWorld, Manifest, PodFact, key_of
@@ -30,8 +32,9 @@ def _deployment_at(world: InstallationWorld, place: Identity) -> Manifest | None
     return next((o for o in world.owned if key_of(o) == wanted), None)
 
 
+@partial(once, kept=1)
 def workload_finding(world: InstallationWorld, plan: InstallationPlan) -> c.Finding:
-    """Return WorkloadAvailable."""
+    """Return WorkloadAvailable; whether a server can be asked hangs on it, and then its status."""
     if plan.connection is None:
         return _waits(c.WORKLOAD_AVAILABLE, plan)
     if world.entry and world.entry.spec.type == "Remote":

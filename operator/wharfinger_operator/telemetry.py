@@ -30,6 +30,7 @@ class Telemetry:
         )
         self._counters: dict[tuple[str, str, int], Counter] = {}
         """Of requests, by their labels: to find one anew costs more than to count."""
+        self._of_kind: dict[str, tuple[Histogram, Counter]] = {}
         self._reconciled = Histogram("wharfinger_reconcile_seconds", "Time for one object", ("kind",), registry=self.registry)
         self._failed = Counter("wharfinger_reconcile_errors", "Attempts that failed and are repeated", ("kind",), registry=self.registry)
         self._discoveries = Counter(
@@ -72,7 +73,10 @@ class Telemetry:
     @contextmanager
     def reconciliation(self, kind: str) -> Iterator[None]:
         """Time one reconciliation."""
-        with self._reconciled.labels(kind).time(), self._failed.labels(kind).count_exceptions():
+        found = self._of_kind.get(kind)
+        if found is None:
+            found = self._of_kind[kind] = self._reconciled.labels(kind), self._failed.labels(kind)
+        with found[0].time(), found[1].count_exceptions():
             yield
 
     def application(self) -> web.Application:

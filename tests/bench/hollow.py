@@ -1,12 +1,6 @@
-"""What stands in for a node in the bench of the operator: availability without pods, and one MCP server for all installations.
-
-`python -m bench.hollow` is the operator itself, but that it finds every server at the URL in `WHARFINGER_BENCH_SERVER`, which is no
-Service's, so that nothing guards the way there.
-"""
+"""What stands in for a node in the bench of the operator: availability without pods, and one MCP server for all installations."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,11 +13,7 @@ from wharfinger_cluster.informer import ChangeType, Informer
 from wharfinger_cluster.resource import DEPLOYMENT, Object, Scope
 from wharfinger_cluster.workqueue import WorkQueue
 from wharfinger_crds import names
-from wharfinger_crds.connection import Connection
-from wharfinger_operator import ask_server
-from wharfinger_operator.__main__ import main
 
-SERVER = "WHARFINGER_BENCH_SERVER"
 TOOLS = [{"name": f"tool_{n}", "description": "x" * 200, "inputSchema": {"type": "object"}} for n in range(12)]
 _MODERN = "2026-07-28"
 
@@ -81,18 +71,3 @@ async def hollow_server() -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}{names.MCP_PATH}"
     finally:
         await runner.cleanup()
-
-
-def everywhere_the_same(_: str, __: str, ___: str, path: str = names.MCP_PATH) -> str:
-    """Stand in for `names.server_url`."""
-    return os.environ[SERVER]
-
-
-def unguarded(_: Connection) -> None:
-    """Stand in for `egress_guard.guard_of`."""
-
-
-if __name__ == "__main__":
-    ask_server.guard_of = unguarded  # type: ignore[attr-defined,assignment]  # no guard at all
-    names.server_url = everywhere_the_same  # type: ignore[assignment]  # the names of its parameters
-    sys.exit(main())

@@ -244,7 +244,7 @@ def _rows(found: list[Measured]) -> Iterator[tuple[str, ...]]:
 NOTES = f"""A real API server without a node, on the same cores as the operator. What stands in for the node: the bench sets the
 status of each Deployment to available, and one MCP server with {len(hollow.TOOLS)} tools answers in place of every installation's, so that Ready
 means children, availability and discovery. Deployment and pod controllers are halted. Each installation has a Secret of its own; {ENTRIES} entries,
-one environment, one tenant namespace. Drift: children of four kinds deleted, of three edited, {REPAIRS_A_SECOND} a second."""
+one environment, one tenant namespace. The operator logs in as a pod does, without what its image does not have. Drift: children of four kinds deleted, of three edited, {REPAIRS_A_SECOND} a second."""
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import hollow
+from bench.pod_login import SERVER, pod_login
 
 from local_cluster import process
 from operator_process import Namespaces, OperatorProcess, platform_namespaces, start_operator
@@ -49,7 +50,7 @@ class Scene:
 
     async def operator(self) -> OperatorProcess:
         """Start an operator; it may have to wait for the lease."""
-        return await start_operator(self._kubeconfig, self.spaces.system, self._log, program="bench.hollow")
+        return await start_operator(self._kubeconfig, self.spaces.system, self._log, program="bench.hollow_operator")
 
     def entry(self, number: int) -> str:
         """Return the name of an entry."""
@@ -121,8 +122,8 @@ def _conditions(found: Object) -> Object:
 
 @asynccontextmanager
 async def open_scene(cluster: Cluster, kubeconfig: str, size: int, log: Path) -> AsyncIterator[Scene]:
-    async with platform_namespaces(cluster) as spaces, hollow.hollow_server() as url:
-        os.environ[hollow.SERVER] = url
+    async with platform_namespaces(cluster) as spaces, hollow.hollow_server() as url, pod_login(cluster, kubeconfig, spaces.system):
+        os.environ[SERVER] = url
         scene = Scene(cluster, spaces, kubeconfig, size, log)
         with halted_controllers():
             following = asyncio.create_task(scene.installations.run())

@@ -10,7 +10,7 @@ from eventually import eventually
 from faulty_proxy import FaultyProxy, writes
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.errors import LeaseLost
-from wharfinger_cluster.lease import Lease, Terms, is_free
+from wharfinger_cluster.lease import Lease, Terms, is_free, pause
 from wharfinger_cluster.resource import LEASE, Object
 
 pytestmark = pytest.mark.requirement("OPS-7")
@@ -185,6 +185,26 @@ async def test_releasing_never_raises(through: Cluster, namespace: str, proxy: F
 )
 def test_a_lease_is_free_by_the_time_it_did_not_change_whatever_its_clock_says(spec: Object, unchanged_for: float, free: bool) -> None:
     assert is_free(spec, "us", unchanged_for, 15.0) is free
+
+
+@pytest.mark.parametrize(
+    ("spec", "unchanged_for", "seconds"),
+    [
+        ({"holderIdentity": "another", "leaseDurationSeconds": 13}, 1.0, 2.0),
+        ({"holderIdentity": "another", "leaseDurationSeconds": 13}, 12.5, 0.5),
+        ({"holderIdentity": "another", "leaseDurationSeconds": 13}, 13.0, 2.0),
+        ({"holderIdentity": "another"}, 1.0, 2.0),
+        ({}, 0.0, 2.0),
+    ],
+)
+def test_a_candidate_looks_when_the_lease_ends_and_does_not_wait_for_its_turn(spec: Object, unchanged_for: float, seconds: float) -> None:
+    assert pause(spec, unchanged_for, 2.0) == seconds
+
+
+def test_a_new_leader_is_there_within_sixteen_seconds_and_the_old_one_is_silent_before() -> None:
+    terms = Terms()
+    assert terms.duration + 1.2 * terms.retry < 16.0
+    assert terms.renew + 2 * terms.retry <= terms.duration
 
 
 async def stop(task: asyncio.Task[None]) -> None:

@@ -12,6 +12,7 @@ from wharfinger_crds import conditions as c
 from wharfinger_crds import names
 from wharfinger_crds.base import KeyRef
 from wharfinger_crds.registry_entry import RegistryEntry, SelfHosted
+from wharfinger_operator.plan.once import once
 from wharfinger_operator.world import Catalog
 
 Named = tuple[str, str]
@@ -19,6 +20,7 @@ Named = tuple[str, str]
 _VALUE_LIMIT: Final = 65536
 
 
+@once
 def named_in_catalog(entry: RegistryEntry) -> frozenset[Named]:
     """Return the objects of the catalog namespace that an entry names."""
     hosted = entry.spec.self_hosted

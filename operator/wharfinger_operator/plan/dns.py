@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from wharfinger_crds.address_ranges import network
 from wharfinger_crds.settings import Dns
+from wharfinger_operator.plan.once import once
 from wharfinger_operator.world import DnsPeer, DnsService, PodLabels
 
 _KUBE_DNS: Final = PodLabels("kube-system", (("k8s-app", "kube-dns"),))
@@ -40,6 +42,7 @@ _PLATFORMS: Final[Mapping[str, _Platform]] = {
 }
 
 
+@partial(once, kept=1)
 def dns_peer(service: DnsService, settings: Dns) -> DnsPeer:
     """Return what answers names, of the Service kube-system/kube-dns as it was seen and the platform as it is set."""
     platform = _PLATFORMS[settings.platform]

@@ -82,6 +82,20 @@ plan_tools: Final = once(_planned, kept=1)
 """What counts of an installation's tools; several parts of a plan and of its status ask for it."""
 
 
+def is_told(world: InstallationWorld) -> bool:
+    """Tell whether the status says what the server offers, as entry and installation are now: so it was asked before, and this is stored."""
+    installation, entry = world.installation, world.entry
+    if installation is None or entry is None or installation.status.tools is None:
+        return False
+    status, discovered = installation.status, installation.status.condition(c.DISCOVERED)
+    return (
+        discovered is not None
+        and (discovered.status, discovered.observed_generation) == ("True", installation.metadata.generation)
+        and status.entry_generation == entry.metadata.generation
+        and names.tools_name(installation.status.tools.hash) in world.stored
+    )
+
+
 def _off() -> c.Finding:
     return c.true(c.TOOLS_PINNED, c.NOT_NEEDED, "pinning is off")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from heapq import nsmallest
 from typing import Final
 
 from wharfinger_crds.installation import Installation
@@ -13,4 +14,4 @@ SHOWN: Final = 10
 
 def used_by(installations: Iterable[Installation]) -> tuple[str, ...]:
     """Return the first installations by namespace and name."""
-    return tuple("/".join(path) for path in sorted((i.metadata.namespace, i.metadata.name) for i in installations)[:SHOWN])
+    return tuple("/".join(path) for path in nsmallest(SHOWN, ((i.metadata.namespace, i.metadata.name) for i in installations)))
