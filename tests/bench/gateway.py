@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.interpreter import described, interpreter, search_path
 from bench.peers import TOOLS, Target, envoy, nginx, on_core
 from bench.results import write_section
 
@@ -133,12 +134,12 @@ def wharfinger(core: int, upstream: str, folder: Path) -> Iterator[Target]:
     path.write_text(dump([*installation("load", team="engineering", url=url, tools=tools), gateway("tools", pinned("load"))]))
     variables = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": ":".join(str(ROOT / part) for part in ("crds", "gateway", "tests/support", "tests/local")),
+        "PYTHONPATH": search_path(ROOT),
         # Not on the loopback interface, where every request's Host is looked at.
         "WHARFINGER_LISTEN": f"{ADDRESS}:{port}",
         "WHARFINGER_PROBE_LISTEN": "127.0.0.1:0",
     }
-    command = [sys.executable, str(ROOT / "tests/support/gateway_offline.py"), str(path)]
+    command = [interpreter(), str(ROOT / "tests/support/gateway_offline.py"), str(path)]
     with (folder / "audit").open("w") as audit, on_core(core, command, env=variables, stdout=audit, stderr=subprocess.DEVNULL) as process:
         yield Target("Wharfinger", f"http://{ADDRESS}:{port}/v1/mcp/dev.tools", "Authorization", f"Bearer {ALICE}", "load__", process.pid)
 
@@ -222,7 +223,7 @@ def main() -> int:
         "amid a last call. Gateway and Envoy have authentication and access to tools by name on, the gateway audit records and metrics as well;\n"
         "each has one core, and driver and server share another; `straight` and nginx show that those two are not what is measured. `by CPU time` is\n"
         "the ratio that the CPU time of a request gives: it holds on a busy machine too, where rates and times tell rather whom it let run.\n"
-        f"Load average of the machine over five minutes, the bench's own part included: {load_average:.1f}."
+        f"The gateway runs with {described()}. Load average of the machine over five minutes, the bench's own part included: {load_average:.1f}."
     )
     rates = (f"{target.name}, 1/s" for target in targets)
     header = ("load", "rate, ours / Envoy's", "by CPU time", "goal", *rates, "p50, p99, CPU µs", "Envoy's")

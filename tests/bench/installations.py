@@ -20,6 +20,7 @@ from typing import Final
 
 from bench import hollow
 from bench.damage import damage
+from bench.interpreter import described
 from bench.results import write_section
 from bench.scene import ENTRIES, Scene, open_scene
 from prometheus_client.parser import text_string_to_metric_families
@@ -268,7 +269,7 @@ def main() -> int:
     finally:
         asyncio.run(scale_installed_operator(kubeconfig, before))
     if not arguments.size:
-        load = f"Load average of the machine at the end {os.getloadavg()[1]:.1f}."
+        load = f"It runs with {described()}. Load average of the machine at the end {os.getloadavg()[1]:.1f}."
         header = ("what", *(f"{one.size} installations" for one in found), "goal at 2000")
         print(write_section("The operator with many installations", "make bench-operator", f"{NOTES} {load}", header, _rows(found)))
     return 0

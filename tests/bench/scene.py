@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import hollow
+from bench.interpreter import interpreter, search_path
 from bench.pod_login import SERVER, pod_login
 
 from local_cluster import process
@@ -20,6 +21,7 @@ from wharfinger_cluster.resource import SECRET, Object, Scope
 from wharfinger_crds import names
 from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION, REGISTRY_ENTRY
 
+ROOT: Final = Path(__file__).parents[2]
 ENTRIES: Final = 20
 
 
@@ -50,7 +52,10 @@ class Scene:
 
     async def operator(self) -> OperatorProcess:
         """Start an operator; it may have to wait for the lease."""
-        return await start_operator(self._kubeconfig, self.spaces.system, self._log, program="bench.hollow_operator")
+        python, path = interpreter(), search_path(ROOT)
+        return await start_operator(
+            self._kubeconfig, self.spaces.system, self._log, program="bench.hollow_operator", python=python, path=path
+        )
 
     def entry(self, number: int) -> str:
         """Return the name of an entry."""

@@ -109,8 +109,10 @@ class OperatorProcess:
             return await self.process.wait()
 
 
-async def start_operator(kubeconfig: str, system: str, log: Path, *, program: str = "wharfinger_operator") -> OperatorProcess:
-    """Start an operator; it may have to wait for the lease."""
+async def start_operator(
+    kubeconfig: str, system: str, log: Path, *, program: str = "wharfinger_operator", python: str = sys.executable, path: str = ""
+) -> OperatorProcess:
+    """Start an operator; it may have to wait for the lease. `path`: where that `python` looks for packages, if not where we do."""
     port = free_port()
     environment = {
         **os.environ,
@@ -118,10 +120,11 @@ async def start_operator(kubeconfig: str, system: str, log: Path, *, program: st
         "WHARFINGER_PROBE_PORT": str(port),
         "WHARFINGER_LOGS_PORT": str(free_port()),
         "WHARFINGER_POD": f"test-{port}",
+        **({"PYTHONPATH": path} if path else {}),
     }
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", program, "--kubeconfig", kubeconfig, env=environment, stdout=output, stderr=output
+            python, "-m", program, "--kubeconfig", kubeconfig, env=environment, stdout=output, stderr=output
         )
     return OperatorProcess(process, port, log)
 
