@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Literal
 from bridge_process import OPERATOR, bridge
 from conformance_adapter import adapter
 from conformance_suite import CALL_TIMEOUT, REVISIONS, Verdicts, run_server_leg, tried_again
+from discovered_tools import Tools, discovered_tools
 from everything_process import STDIO, SUPPORT, everything_server
-from everything_server.tools import TOOLS
+from everything_server.tools import definitions
 from gateway_process import GatewayProcess, gateway_process
-from gateway_world import ALICE, SECRET, Manifest, dump, gateway, installation, pinned
+from gateway_world import ALICE, SECRET, Manifest, connection_of, dump, flat, gateway, installation, pinned
 from node_tools import NodeTools, node_tools
 from own_address import ADDRESS
 
@@ -58,7 +60,7 @@ async def run_all(tools: NodeTools, home: Path, said: Callable[[Run, str], bool]
 
 
 @asynccontextmanager
-async def upstreams(home: Path) -> AsyncIterator[Mapping[UpstreamName, str]]:
+async def upstreams(home: Path) -> AsyncIterator[Mapping[str, str]]:
     """Give the URL of the server by each transport."""
     token_file = home / "bridge-token"
     token_file.write_text(SECRET)
@@ -80,19 +82,27 @@ async def upstreams(home: Path) -> AsyncIterator[Mapping[UpstreamName, str]]:
 
 
 @asynccontextmanager
-async def conformance_gateway(urls: Mapping[UpstreamName, str], home: Path) -> AsyncIterator[GatewayProcess]:
-    """Run one gateway process with a gateway of the transport's name in front of each."""
-    path = home / "manifests"
-    path.write_text(dump(one for upstream in UPSTREAMS for one in _manifests(upstream, urls[upstream])))
+async def conformance_gateway(urls: Mapping[str, str], home: Path) -> AsyncIterator[GatewayProcess]:
+    """Run one gateway process with a gateway of the transport's name in front of each, and what has it know of changed tools."""
+    path, found = home / "manifests", {str(upstream): _manifests(upstream, urls[upstream], definitions()) for upstream in UPSTREAMS}
+    path.write_text(dump(flat(*found.values())))
     async with gateway_process([str(SUPPORT / "gateway_offline.py"), str(path)]) as running:
+
+        def put(name: str, tools: Tools) -> None:
+            found[name] = _manifests(name, urls[name], tools)
+            # At once: the gateway may be reading what was put before.
+            path.with_suffix(".next").write_text(dump(flat(*found.values())))
+            path.with_suffix(".next").rename(path)
+            running.process.send_signal(signal.SIGHUP)
+
         await running.ready()
-        yield running
+        async with discovered_tools({name: connection_of(made) for name, made in found.items()}, put):
+            yield running
 
 
-def _manifests(upstream: UpstreamName, url: str) -> list[Manifest]:
-    definitions = [tool.definition(name) for name, tool in TOOLS.items()]
+def _manifests(upstream: str, url: str, tools: Tools) -> list[Manifest]:
     transport: Literal["Auto", "SSE"] = "SSE" if upstream == "sse" else "Auto"
-    installed = installation(upstream, team="engineering", url=url, transport=transport, tools=definitions)
+    installed = installation(upstream, team="engineering", url=url, transport=transport, tools=tools)
     return [
         *installed,
         gateway(upstream, pinned(upstream, prefix=PREFIX, prompts=["*"], resources=["*"]), limits={"callTimeout": CALL_TIMEOUT}),

@@ -8,7 +8,6 @@ Passing = frozenset[UpstreamName]
 """The transports to the server over which a scenario passes."""
 
 ALL: Passing = frozenset(UPSTREAMS)
-NONE: Passing = frozenset()
 
 SERVER_LEG: Mapping[str, Mapping[str, Passing]] = {
     "2025-11-25": {
@@ -48,7 +47,7 @@ SERVER_LEG: Mapping[str, Mapping[str, Passing]] = {
         "server-sse-polling": ALL,
     },
     "2026-07-28": {
-        "server-stateless": NONE,
+        "server-stateless": frozenset({"modern", "stdio"}),
         "completion-complete": ALL,
         "tools-list": ALL,
         "tools-call-simple-text": ALL,

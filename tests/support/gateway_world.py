@@ -14,7 +14,7 @@ import yaml
 
 from own_address import ADDRESS, rules
 from wharfinger_crds import names
-from wharfinger_crds.connection import Connection
+from wharfinger_crds.connection import Connection, read_connection
 from wharfinger_crds.egress_rules import EgressRules
 from wharfinger_crds.environment import Environment
 from wharfinger_crds.gateway import Gateway
@@ -144,6 +144,12 @@ def installation(
     )  # fmt: skip
     stored = secret(names.connection_name(namespace, name), names.CONNECTION_KEY, connection.text().encode(), part="connection")
     return [made, stored] + ([tools_config_map(text)] if text is not None else [])
+
+
+def connection_of(manifests: Sequence[Manifest]) -> Connection:
+    """Return the connection of an installation that was made above."""
+    (stored,) = (one for one in manifests if one["kind"] == "Secret")
+    return read_connection(base64.b64decode(stored["data"][names.CONNECTION_KEY]))
 
 
 def tools_config_map(text: str) -> Manifest:

@@ -25,8 +25,10 @@ class Surface:
 
     def __init__(self) -> None:
         self.hearers: set[Hearer] = set()
+        self._changes = 0
 
     async def changed(self, kind: str) -> None:
+        self._changes += kind == "tools"
         for hearer in tuple(self.hearers):
             await hearer.changed(kind)
 
@@ -38,7 +40,7 @@ class Surface:
         """Return the result of a request; raises RpcError."""
         match method:
             case "tools/list":
-                return {"tools": [tool.definition(name) for name, tool in tools.TOOLS.items()]}
+                return {"tools": tools.definitions(self._changes)}
             case "tools/call":
                 return await tools.call(talk, self)
             case "prompts/list":

@@ -1,7 +1,7 @@
 """The tools: one table, name to definition and behaviour. Each behaves alike towards clients of both eras."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from everything_server import questions
@@ -22,6 +22,10 @@ class Announcer(Protocol):
 
 Behaviour = Callable[[Conversation, Json, Announcer], Awaitable[list[Json]]]
 """Takes the conversation and the arguments, gives the content of the result."""
+
+
+CHANGING = "test_trigger_tool_change"
+"""Whose description tells how often the tools have changed."""
 
 
 class ToolFailedError(Exception):
@@ -182,7 +186,7 @@ TOOLS: Mapping[str, Tool] = {
     "test_reconnection": _tool("Close the stream before the answer", _reconnect),
     "test_missing_capability": _tool("Need sampling", _need_sampling),
     "test_streaming_elicitation": _tool("Stream, then ask", _stream_and_ask),
-    "test_trigger_tool_change": _tool("Say that the tools have changed", _changes("tools")),
+    CHANGING: _tool("Change the tools", _changes("tools")),
     "test_trigger_prompt_change": _tool("Say that the prompts have changed", _changes("prompts")),
     "test_trigger_resource_update": _tool("Say that a resource has changed", _update, ("uri",), uri=_STRING),
     "test_x_mcp_header": _tool("Take a header", _gives(text("valid")), region={"type": "string", "x-mcp-header": "Region"}),
@@ -197,6 +201,12 @@ TOOLS: Mapping[str, Tool] = {
     "test_input_required_result_tampered_state": _tool("Ask, with a state", _asks({"confirm": questions.CONFIRM})),
     "test_input_required_result_capabilities": _tool("Ask what the client can be asked", _ask_what_can_be_asked),
 }  # fmt: skip
+
+
+def definitions(changes: int = 0) -> list[Json]:
+    """Return the list after so many changes."""
+    changed = {CHANGING: replace(TOOLS[CHANGING], description=f"Change the tools, as {changes} times before")}
+    return [tool.definition(name) for name, tool in {**TOOLS, **changed}.items()]
 
 
 async def call(talk: Conversation, announcer: Announcer) -> Json:
