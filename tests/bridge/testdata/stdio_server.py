@@ -20,16 +20,10 @@ from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
-
 INFO = {"name": "test-server", "version": "7"}
-CAPABILITIES = {
-    "tools": {"listChanged": True},
-    "resources": {"subscribe": True, "listChanged": True},
-    "logging": {},
-    "x-unknown": {"listChanged": True},
-}
+LISTED = {"listChanged": True}
+CAPABILITIES = {"tools": LISTED, "resources": {"subscribe": True, **LISTED}, "logging": {}, "x-unknown": LISTED}
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
-
 SUBSCRIPTION_KEY = "io.modelcontextprotocol/subscriptionId"
 
 grew = threading.Condition()
@@ -197,10 +191,9 @@ def tool_release(message: Json) -> Any:
     return "released"
 
 
-def tool_say(message: Json, method: str, params: Json, count: int = 1) -> Any:
+def tool_say(message: Json, method: str, params: Json) -> Any:
     """Send a notification."""
-    for each in range(count):
-        send({"method": method, "params": params | ({"each": each} if count > 1 else {})})
+    send({"method": method, "params": params})
     return "said"
 
 
