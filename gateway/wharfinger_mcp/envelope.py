@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Final
 
 from wharfinger_mcp import header, jsonrpc
@@ -40,6 +41,11 @@ class Identity:
     capabilities: Mapping[str, object] = field(default_factory=dict)
     """Only what the caller can really answer: a server may ask for everything that is declared."""
 
+    @cached_property
+    def members(self) -> Params:
+        """Its members of a modern request's `_meta`."""
+        return {CLIENT_INFO_KEY: jsonrpc.raw_json(self.client_info()), CAPABILITIES_KEY: jsonrpc.raw_json(self.capabilities)}
+
     def client_info(self) -> dict[str, str]:
         """Return the `Implementation` of the schema."""
         return {"name": self.name, "version": self.version}
@@ -50,8 +56,7 @@ def modern_params(params: Params, version: str, identity: Identity, log_level: s
     raw = params.get("_meta")
     meta = (None if raw is None else jsonrpc.members(raw)) or {}
     meta[VERSION_KEY] = jsonrpc.raw_json(version)
-    meta[CLIENT_INFO_KEY] = jsonrpc.raw_json(identity.client_info())
-    meta[CAPABILITIES_KEY] = jsonrpc.raw_json(identity.capabilities)
+    meta.update(identity.members)
     if log_level is not None:
         meta[LOG_LEVEL_KEY] = jsonrpc.raw_json(log_level)
     return {**params, "_meta": jsonrpc.raw_json(meta)}

@@ -9,6 +9,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -30,6 +31,9 @@ NAMED_BY: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Method to the member of params that `Mcp-Name` repeats."""
+
+KNOWN_FIELD_BYTES: Final = 128
+"""Up to which a field of an answer is remembered as it was read: servers repeat theirs."""
 
 _PLAIN = re.compile(r"[\x20-\x7e]*")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e]*")
@@ -78,3 +82,15 @@ def decode_value(value: str) -> str | None:
     except (binascii.Error, ValueError):
         return None
     return text if base64.b64encode(decoded).decode() == match[1] else None
+
+
+def read_field(name: bytes, value: bytes) -> tuple[str, str]:
+    """Return a field of an answer: its name in lower case, and its value."""
+    return _known_field(name, value) if len(name) + len(value) <= KNOWN_FIELD_BYTES else _field(name, value)
+
+
+def _field(name: bytes, value: bytes) -> tuple[str, str]:
+    return name.decode("latin-1").lower(), value.decode("latin-1").strip()
+
+
+_known_field = lru_cache(maxsize=512)(_field)

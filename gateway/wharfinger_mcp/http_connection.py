@@ -21,6 +21,7 @@ import httptools
 
 from wharfinger_mcp.endpoint import Address
 from wharfinger_mcp.errors import InterruptedCallError, NotMcpError, TimedOutError, TooLargeError, UnreachableError, UpstreamError
+from wharfinger_mcp.header import read_field
 from wharfinger_mcp.written import write
 
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -231,7 +232,7 @@ class Connection(asyncio.Protocol):
         """Take one header field; trailers say nothing that is needed."""
         if self._head is not None or self._complete:
             return
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
+        key, text = read_field(name, value)
         self._fields[key] = f"{self._fields[key]}, {text}" if key in self._fields else text
 
     def on_headers_complete(self) -> None:
