@@ -190,7 +190,7 @@ def held(load: Path, target: Target, sessions: int) -> float:
 def main() -> int:
     """Measure, and write the table; return the exit code."""
     parser = argparse.ArgumentParser(prog="bench.gateway")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each load")
     asked = parser.parse_args()
     load = binaries.build(binaries.MCP_LOAD)
