@@ -15,7 +15,7 @@ KEY = bytes([7]) * 32
 """The scene's root key."""
 NOW = int(time.time())
 ALICE = Subject("okta:alice", "okta", "https://okta.example", "alice", NOW)
-RECORD = GrantRecord("", ALICE, "c" * 32, "Agent", "localhost", "dev.tools", "OAuth", ("mcp",), NOW + 600)
+RECORD = GrantRecord("", ALICE, "c" * 32, "Agent", "localhost", "dev.tools", "OAuth", ("mcp",), NOW + 24 * 3600)
 
 
 async def counting(scene: Scene) -> set[str]:
