@@ -7,9 +7,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any, Final
 
+from wharfinger_bridge.event import event, events
 from wharfinger_bridge.jsonrpc import Json, encode
 from wharfinger_bridge.said import Said
 
@@ -85,11 +86,11 @@ class Announcements:
         """Yield the events that answer `subscriptions/listen`: the acknowledgement, the changes, the result."""
         meta = {"_meta": {SUBSCRIPTION_KEY: id_}}
         granted = {"notifications": wanted_filter(kinds)}
-        yield _event({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": granted | meta})
-        async with aclosing(self._events(kinds, meta, Said())) as events:
-            async for event in events:
-                yield event
-        yield _event({"jsonrpc": "2.0", "id": id_, "result": {"resultType": "complete"} | meta})
+        yield event(encode({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": granted | meta}))
+        async with aclosing(self._events(kinds, meta, Said())) as changes:
+            async for change in changes:
+                yield change
+        yield event(encode({"jsonrpc": "2.0", "id": id_, "result": {"resultType": "complete"} | meta}))
 
     async def _events(self, kinds: frozenset[str], params: Json, said: Said) -> AsyncGenerator[bytes]:
         """Yield each kind that changed, and what is said; a comment at the beginning and after a silence."""
@@ -106,11 +107,8 @@ class Announcements:
                     continue
                 messages = said.take()
                 changed, listener.changed = listener.changed, set()
-                for kind in sorted(changed):
-                    yield _event(_change(kind, params))
-                for message in messages:
-                    with suppress(ValueError):
-                        yield _event(message)
+                for piece in events([*(_change(kind, params) for kind in sorted(changed)), *messages]):
+                    yield piece
                 if self._closed or said.is_over:
                     return
         finally:
@@ -120,8 +118,3 @@ class Announcements:
 def _change(kind: str, params: Json) -> Json:
     message: Json = {"jsonrpc": "2.0", "method": f"notifications/{kind}/list_changed"}
     return message | ({"params": params} if params else {})
-
-
-def _event(message: Json) -> bytes:
-    """Return one event. Raises ValueError for a number that JSON has no form for."""
-    return b"event: message\ndata: " + encode(message) + b"\n\n"

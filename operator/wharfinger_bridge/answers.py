@@ -25,11 +25,6 @@ def stream(events: AsyncGenerator[bytes]) -> Response:
     return Response(200, content_type="text/event-stream", headers=_UNBUFFERED, stream=events)
 
 
-def event(message: bytes) -> bytes:
-    """Return a message as one event; it has no line ends."""
-    return b"event: message\ndata: " + message + b"\n\n"
-
-
 def result(value: Json, id_: RequestId, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     """Return a result."""
     return Response(200, encode({"jsonrpc": "2.0", "id": id_, "result": value}), headers=headers)

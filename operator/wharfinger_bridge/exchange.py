@@ -5,14 +5,15 @@
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from wharfinger_bridge import answers
 from wharfinger_bridge.era import Era
+from wharfinger_bridge.event import event, events
 from wharfinger_bridge.http_message import Response
-from wharfinger_bridge.jsonrpc import Json, Request, encode
+from wharfinger_bridge.jsonrpc import Json, Request
 from wharfinger_bridge.peer import Call, Lost
 from wharfinger_bridge.translate import PROGRESS, Server, caller_progress
 
@@ -53,21 +54,19 @@ class Exchange:
     async def _events(self) -> AsyncGenerator[bytes]:
         try:
             while not self._call.future.done():
-                for event in self._heard():
-                    yield event
+                for piece in events(self._heard()):
+                    yield piece
                 await self._something()
-            for event in self._heard():
-                yield event
-            yield answers.event(self._answer().body)
+            for piece in events(self._heard()):
+                yield piece
+            yield event(self._answer().body)
         finally:
             self._leave()
 
-    def _heard(self) -> Iterator[bytes]:
-        """Yield what the server has said, as events."""
-        for message in self._call.said.take() if self._call.said is not None else ():
-            # A number that JSON has no form for is no loss: it stood in a notification, or the server will not be answered.
-            with suppress(ValueError):
-                yield answers.event(encode(self._for_caller(message)))
+    def _heard(self) -> list[Json]:
+        """Return what the server has said, as its caller knows the call."""
+        said = self._call.said.take() if self._call.said is not None else []
+        return [caller_progress(message, self._request) if message.get("method") == PROGRESS else message for message in said]
 
     async def _something(self) -> None:
         """Wait until the server has answered, or has said something."""
@@ -90,6 +89,3 @@ class Exchange:
 
     def _answer(self) -> Response:
         return answers.answered(self._call.future.result(), self._request.method, self._request.id, self._era, self._server)
-
-    def _for_caller(self, message: Json) -> Json:
-        return caller_progress(message, self._request) if message.get("method") == PROGRESS else message
