@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, Protocol
 
 from wharfinger_bridge.jsonrpc import Json, RequestId
@@ -21,6 +21,12 @@ _UPDATED = "notifications/resources/updated"
 
 class Audience(Protocol):
     """Whom a server may tell and ask."""
+
+    is_one: bool
+    """Whether all of a server's calls are one caller's."""
+
+    def heard_by(self, said: Said) -> AbstractContextManager[None]:
+        """Have what belongs to no call, and is for one caller alone, go there; the stream that was opened last counts."""
 
     def tell(self, message: Json, calls: Sequence[Said]) -> None:
         """Take a notification; `calls` are streams of calls under way, by when they began."""
@@ -38,8 +44,14 @@ class Audience(Protocol):
 class Everybody:
     """All callers of a server that they share; `publish` takes the method of a notification."""
 
+    is_one = False
+
     def __init__(self, publish: Callable[[str], None]) -> None:
         self._publish = publish
+
+    def heard_by(self, said: Said) -> AbstractContextManager[None]:
+        """See Audience."""
+        return nullcontext()
 
     def tell(self, message: Json, calls: Sequence[Said]) -> None:
         """See Audience."""
@@ -60,6 +72,8 @@ class Everybody:
 class OneCaller:
     """The caller whose session a server is; `publish` takes the method of a notification."""
 
+    is_one = True
+
     def __init__(self, publish: Callable[[str], None]) -> None:
         self._publish = publish
         self._outlet: Said | None = None
@@ -67,7 +81,7 @@ class OneCaller:
 
     @contextmanager
     def heard_by(self, said: Said) -> Iterator[None]:
-        """Have what belongs to no call go there; the stream that was opened last counts."""
+        """See Audience."""
         self._outlet = said
         try:
             yield

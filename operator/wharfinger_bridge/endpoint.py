@@ -7,13 +7,12 @@ A request is sent to the server at most once; `answers` tells whether it was.
 """
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing
 from functools import partial
 from typing import Final
 
 from wharfinger_bridge.announcements import Announcements, announced, requested
 from wharfinger_bridge.answers import ACCEPTED, GONE, RETRY, UNAUTHORIZED, error, refused, result, stream, unavailable
-from wharfinger_bridge.audience import OneCaller
 from wharfinger_bridge.bearer import TokenFile
 from wharfinger_bridge.era import LEGACY_VERSIONS, MODERN_VERSION, Era, caller_era
 from wharfinger_bridge.exchange import Exchange
@@ -92,24 +91,25 @@ class Endpoint:
 
     async def answer(self, head: Head, body: bytes) -> Response:
         """Answer one message, or open a stream."""
+        session = head.headers.get(_SESSION, "")
         if head.method == "GET":
-            return stream(self._unasked(self._servers.find(head.headers.get(_SESSION, ""))))
+            return stream(self._unasked(self._servers.find(session)))
         message = read_message(body)
-        if isinstance(message, Reply):
-            return self._take_reply(message, head.headers.get(_SESSION, ""))
-        era = message if isinstance(message, Refusal) else caller_era(head.headers, message)
         if isinstance(message, Refusal):
             return refused(message)
+        if isinstance(message, Reply):
+            return self._take_reply(message, session)
+        era = caller_era(head.headers, message)
         if isinstance(era, Refusal):
             return refused(era)
-        session = head.headers.get(_SESSION, "")
         fault = self._session_fault(message, era, session)
         if fault is not None:
             return fault
         if isinstance(message, Notification):
             self._notice(message, session)
             return ACCEPTED
-        if not era.serves(message.method, is_own=self._is_own(session)):
+        state = self._servers.find(session)
+        if not era.serves(message.method, is_own=isinstance(state, Ready) and state.is_own):
             return error(era, METHOD_NOT_FOUND, f"method not found: {message.method[:100]}", message.id)
         if message.method == "ping":
             return result({}, message.id)
@@ -138,7 +138,7 @@ class Endpoint:
         if isinstance(opened, NotReady):
             return unavailable(opened.reason, request.id)
         session, state = opened
-        described = initialize_result(request.params, state.server, is_own=self._is_own(session))
+        described = initialize_result(request.params, state.server, is_own=state.is_own)
         return result(described, request.id, (("Mcp-Session-Id", session),))
 
     async def _serve(self, head: Head, request: Request, era: Era, session: str) -> Response:
@@ -152,7 +152,7 @@ class Endpoint:
         if state.peer.in_flight >= self._max_in_flight:
             return unavailable(f"{self._max_in_flight} calls are in flight", request.id)
         is_tracked = progress_token(request) is not None and _accepts_events(head)
-        said = Said() if is_tracked or (self._is_own(session) and _accepts_events(head)) else None
+        said = Said() if is_tracked or (state.is_own and _accepts_events(head)) else None
         call = state.peer.send(server_message(request, era, state.server), said, is_tracked=is_tracked)
         if isinstance(call, Unsent):
             return unavailable(call.message, request.id)
@@ -175,18 +175,13 @@ class Endpoint:
         if self._cancellable.get(key) is call:
             del self._cancellable[key]
 
-    def _is_own(self, session: str) -> bool:
-        """Tell whether the server of a session is its caller's alone, and of the era of sessions."""
-        state = self._servers.find(session) if self._servers.sessions else None
-        return isinstance(state, Ready) and state.server.era is Era.LEGACY
-
     async def _unasked(self, state: Ready | NotReady | None) -> AsyncGenerator[bytes]:
         """Yield what belongs to no call: announcements, and all else where the server is the caller's alone."""
         if not isinstance(state, Ready):
             return
-        said, audience = Said(), state.peer.audience
+        said = Said()
         events = self._announcements.legacy_stream(announced(state.server.capabilities), said)
-        with audience.heard_by(said) if isinstance(audience, OneCaller) else nullcontext():
+        with state.peer.audience.heard_by(said):
             async with aclosing(events):
                 async for event in events:
                     yield event
@@ -203,7 +198,8 @@ class Endpoint:
 
     def _notice(self, notification: Notification, session: str) -> None:
         """Forward a cancellation that names a call of the same session, and what else has a meaning to a server of one caller."""
-        if notification.method in _OF_ONE_CALLER and self._is_own(session) and isinstance(state := self._servers.find(session), Ready):
+        state = self._servers.find(session)
+        if notification.method in _OF_ONE_CALLER and isinstance(state, Ready) and state.is_own:
             state.peer.notify(notification.method, notification.params)
         id_ = notification.params.get("requestId")
         if notification.method != "notifications/cancelled" or isinstance(id_, bool) or not isinstance(id_, int | str):

@@ -27,6 +27,11 @@ class Ready:
     peer: Peer
     server: Server
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the server is its caller's alone, and of the era of sessions: so it may do all that it can."""
+        return self.peer.audience.is_one and self.server.era is Era.LEGACY
+
 
 @dataclass(frozen=True)
 class NotReady:
