@@ -44,7 +44,7 @@ def served(request_id: Id, response: Response, gateway: Gateway, *, is_modern: b
     if response.error is not None:
         return Answer(jsonrpc.response_bytes(request_id, response), ERROR_STATUS.get(response.error.code, 200) if is_modern else 200)
     value = response.result or {}
-    return Answer(jsonrpc.result_bytes(request_id, modern.completed(gateway, value, cacheable=cacheable) if is_modern else value))
+    return result(request_id, modern.completed(gateway, value, cacheable=cacheable) if is_modern else value)
 
 
 def refused(request_id: Id, refusal: Refusal, gateway: Gateway, *, is_modern: bool, of_a_tool: bool = True) -> Answer:
