@@ -16,12 +16,6 @@ CAPABILITIES = {"sampling": {}, "elicitation": {"form": {}}, "roots": {"listChan
 LOG: dict[str, Any] = {"method": "notifications/message", "params": {"level": "info", "data": "x"}}
 
 
-async def session_of(bridge: Bridge, capabilities: Any = CAPABILITIES) -> str:
-    answer = await bridge.request("initialize", {"protocolVersion": "2025-11-25", "capabilities": capabilities})
-    assert answer.status == 200, answer.body
-    return answer.headers["Mcp-Session-Id"]
-
-
 async def reply(bridge: Bridge, session: str, id_: object, **outcome: Any) -> int:
     return (await bridge.post({"jsonrpc": "2.0", "id": id_} | outcome, Mcp_Session_Id=session)).status
 
@@ -30,23 +24,23 @@ async def reply(bridge: Bridge, session: str, id_: object, **outcome: Any) -> in
 @pytest.mark.parametrize("sessions", ["1", "2"])
 async def test_the_server_is_told_what_its_caller_can_be_asked_for_and_nothing_else(start: Start, sessions: str) -> None:
     bridge = await start(options=("--max-sessions", sessions))
-    session = await session_of(bridge, CAPABILITIES | {"experimental": {}, "tasks": {}, "x": 1})
+    session = await bridge.session(CAPABILITIES | {"experimental": {}, "tasks": {}, "x": 1})
     handshake = (await bridge.call("handshake", session=session)).value
     assert handshake["capabilities"] == CAPABILITIES
     if sessions == "2":
-        spare = await session_of(bridge, {"experimental": {}})
+        spare = await bridge.session({"experimental": {}})
         assert (await bridge.call("handshake", session=spare)).value["capabilities"] == {}
 
 
 async def test_a_server_of_both_eras_is_spoken_to_in_the_era_of_sessions(start: Start) -> None:
     bridge = await start("--era", "dual", options=ONE)
-    session = await session_of(bridge)
+    session = await bridge.session(CAPABILITIES)
     assert (await bridge.call("handshake", session=session)).value["protocolVersion"] == "2025-11-25"
 
 
 async def test_a_modern_server_that_does_not_know_the_old_handshake_is_found_out_by_patience(start: Start) -> None:
     bridge = await start("--era", "modern", "--unknown", "ignore", options=(*ONE, "--probe-patience", "0.5"))
-    assert (await bridge.call("echo", session=await session_of(bridge))).status == 200
+    assert (await bridge.call("echo", session=await bridge.session(CAPABILITIES))).status == 200
 
 
 async def test_all_that_the_server_can_is_offered_and_served(start: Start) -> None:
@@ -61,7 +55,7 @@ async def test_all_that_the_server_can_is_offered_and_served(start: Start) -> No
 
 async def test_a_question_comes_on_the_calls_stream_and_its_answer_reaches_the_server(start: Start) -> None:
     bridge = await start(options=ONE)
-    session = await session_of(bridge)
+    session = await bridge.session(CAPABILITIES)
     async with call_stream(bridge, "question", session=session, method="elicitation/create", ids=["q", 3]) as stream:
         asked = [await stream.next(), await stream.next()]
         assert [(one["id"], one["method"], one["params"]) for one in asked] == [(id_, "elicitation/create", {"x": 1}) for id_ in ("q", 3)]
@@ -75,7 +69,7 @@ async def test_a_question_comes_on_the_calls_stream_and_its_answer_reaches_the_s
 
 async def test_log_records_come_on_the_stream_of_the_call_that_began_last(start: Start) -> None:
     bridge = await start(options=ONE)
-    session = await session_of(bridge)
+    session = await bridge.session(CAPABILITIES)
     async with unasked(bridge, session) as stream:
         await stream.opened()
         async with call_stream(bridge, "say", session=session, **LOG) as called:
@@ -85,7 +79,7 @@ async def test_log_records_come_on_the_stream_of_the_call_that_began_last(start:
 
 async def test_what_belongs_to_no_call_comes_on_the_sessions_own_stream_and_on_no_other(start: Start) -> None:
     bridge = await start(options=ONE)
-    mine, others = await session_of(bridge), await session_of(bridge)
+    mine, others = await bridge.session(CAPABILITIES), await bridge.session(CAPABILITIES)
     async with unasked(bridge, mine) as stream, unasked(bridge, others) as foreign:
         await stream.opened()
         await foreign.opened()
@@ -101,7 +95,7 @@ async def test_what_belongs_to_no_call_comes_on_the_sessions_own_stream_and_on_n
 
 async def test_a_withdrawn_question_is_withdrawn_at_the_caller_and_its_late_answer_reaches_nobody(start: Start) -> None:
     bridge = await start(options=ONE)
-    session = await session_of(bridge)
+    session = await bridge.session(CAPABILITIES)
     async with call_stream(bridge, "question", session=session, method="roots/list", ids=["q"], withdraw=True) as stream:
         question, withdrawn, _ = await stream.rest()
     assert (question["id"], withdrawn["method"], withdrawn["params"]) == ("q", "notifications/cancelled", {"requestId": "q"})
@@ -115,7 +109,7 @@ async def test_a_withdrawn_question_is_withdrawn_at_the_caller_and_its_late_answ
 
 async def test_questions_are_bounded_and_declined_where_nobody_listens(start: Start) -> None:
     bridge = await start(options=ONE)
-    session = await session_of(bridge)
+    session = await bridge.session(CAPABILITIES)
     many = [f"q{each}" for each in range(MOST_QUESTIONS + 1)]
     async with call_stream(bridge, "question", session=session, method="roots/list", ids=many) as stream:
         asked = [(await stream.next())["id"] for _ in range(MOST_QUESTIONS)]
@@ -131,7 +125,7 @@ async def test_questions_are_bounded_and_declined_where_nobody_listens(start: St
 
 async def test_answers_to_nothing_and_to_another_sessions_question_change_nothing(start: Start) -> None:
     bridge = await start(options=ONE)
-    mine, others = await session_of(bridge), await session_of(bridge)
+    mine, others = await bridge.session(CAPABILITIES), await bridge.session(CAPABILITIES)
     async with call_stream(bridge, "question", session=mine, method="roots/list", ids=["q"]) as stream:
         await stream.next()
         assert await reply(bridge, others, "q", result={"roots": ["foreign"]}) == 202
@@ -144,7 +138,7 @@ async def test_answers_to_nothing_and_to_another_sessions_question_change_nothin
 
 async def test_changed_roots_reach_the_server_of_the_session(start: Start) -> None:
     bridge = await start(options=ONE)
-    session = await session_of(bridge)
+    session = await bridge.session(CAPABILITIES)
     changed = {"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}
     assert (await bridge.post(changed, Mcp_Session_Id=session)).status == 202
     heard = await bridge.call("heard", session=session, method="notifications/roots/list_changed", count=1)
@@ -154,7 +148,7 @@ async def test_changed_roots_reach_the_server_of_the_session(start: Start) -> No
 @pytest.mark.requirement("ORC-2")
 async def test_a_shared_server_neither_asks_nor_tells_any_of_its_callers(start: Start) -> None:
     bridge = await start()
-    session = await session_of(bridge)
+    session = await bridge.session(CAPABILITIES)
     async with unasked(bridge) as stream:
         await stream.opened()
         assert (await bridge.call("handshake", session=session)).value["capabilities"] == {}
@@ -167,7 +161,7 @@ async def test_a_shared_server_neither_asks_nor_tells_any_of_its_callers(start: 
 
 async def test_a_server_that_dies_ends_the_stream_of_its_session(start: Start) -> None:
     bridge = await start(options=ONE)
-    session = await session_of(bridge)
+    session = await bridge.session(CAPABILITIES)
     async with unasked(bridge, session) as stream:
         await stream.opened()
         await bridge.call("exit", session=session, code=3)

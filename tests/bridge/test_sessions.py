@@ -12,12 +12,6 @@ from bridge_process import TOKEN, Bridge, Start, until
 PER_SESSION = ("--max-sessions", "3")
 
 
-async def session_of(bridge: Bridge) -> str:
-    answer = await bridge.request("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}})
-    assert answer.status == 200, answer.body
-    return answer.headers["Mcp-Session-Id"]
-
-
 async def pid_of(bridge: Bridge, session: str) -> int:
     pid: int = (await bridge.call("process", session=session)).value["pid"]
     return pid
@@ -52,7 +46,7 @@ async def ended(pid: int) -> None:
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 async def test_each_session_has_a_process_of_its_own(start: Start, era: str) -> None:
     bridge = await start("--era", era, options=PER_SESSION)
-    sessions = [await session_of(bridge) for _ in range(3)]
+    sessions = [await bridge.session() for _ in range(3)]
     pids = [await pid_of(bridge, session) for session in sessions]
 
     assert len(set(sessions)) == len(set(pids)) == 3
@@ -64,14 +58,14 @@ async def test_each_session_has_a_process_of_its_own(start: Start, era: str) -> 
 @pytest.mark.requirement("ORC-2")
 async def test_the_process_that_proved_readiness_is_the_first_sessions(start: Start) -> None:
     bridge = await start(options=PER_SESSION)
-    await session_of(bridge)
+    await bridge.session()
     assert len([line for line in bridge.log if "server ready" in line]) == 1
 
 
 @pytest.mark.requirement("ORC-2")
 async def test_beyond_the_bound_callers_are_asked_to_come_again_and_an_ended_session_makes_room(start: Start) -> None:
     bridge = await start(options=("--max-sessions", "2"))
-    first, second = await session_of(bridge), await session_of(bridge)
+    first, second = await bridge.session(), await bridge.session()
 
     full = await bridge.request("initialize", {"protocolVersion": "2025-11-25"})
     assert (full.status, full.headers["Retry-After"], full.body["error"]["message"]) == (503, "1", "2 sessions are open")
@@ -98,7 +92,7 @@ async def test_concurrent_callers_never_get_more_processes_than_the_bound(start:
 @pytest.mark.parametrize("method", ["tools/list", "ping", "tools/call"])
 async def test_an_unknown_or_ended_session_is_404_so_that_the_client_begins_anew(start: Start, method: str) -> None:
     bridge = await start(options=PER_SESSION)
-    session = await session_of(bridge)
+    session = await bridge.session()
     assert await end(bridge, session) == 200
     assert await end(bridge, session) == 404
     for unknown in (session, "0" * 32):
@@ -113,7 +107,7 @@ async def test_an_unknown_or_ended_session_is_404_so_that_the_client_begins_anew
 @pytest.mark.requirement("ORC-2")
 async def test_a_process_that_dies_takes_its_session_with_it_and_no_other(start: Start) -> None:
     bridge = await start(options=PER_SESSION)
-    dying, living = await session_of(bridge), await session_of(bridge)
+    dying, living = await bridge.session(), await bridge.session()
     waiting = asyncio.create_task(bridge.call("sleep", session=living, seconds=1, value="other"))
 
     lost = await bridge.call("exit", session=dying, code=7)
@@ -131,9 +125,9 @@ async def test_a_process_that_dies_takes_its_session_with_it_and_no_other(start:
 @pytest.mark.requirement("ORC-2")
 async def test_a_session_without_calls_ends_after_its_time_and_one_with_a_call_does_not(start: Start) -> None:
     bridge = await start(options=(*PER_SESSION, "--idle-timeout", "2"))
-    busy = await session_of(bridge)
+    busy = await bridge.session()
     working = asyncio.create_task(bridge.call("sleep", session=busy, seconds=6, value="done"))
-    idle = await session_of(bridge)
+    idle = await bridge.session()
     pid = await pid_of(bridge, idle)
 
     await ended(pid)
@@ -146,7 +140,7 @@ async def test_a_spare_that_nobody_takes_ends_too_and_the_next_session_starts_it
     bridge = await start(options=(*PER_SESSION, "--idle-timeout", "0.3"))
     await bridge.logged("server of a session ended running=0")
     assert (await bridge.get("/readyz")).status == 200
-    assert await session_of(bridge)
+    assert await bridge.session()
 
 
 @pytest.mark.requirement("ORC-2")
@@ -172,7 +166,7 @@ async def test_a_modern_caller_has_no_session_and_is_told_to_begin_one(start: St
 @pytest.mark.requirement("ORC-2")
 async def test_a_cancellation_reaches_the_process_of_its_session_only(start: Start) -> None:
     bridge = await start(options=PER_SESSION)
-    sessions = [await session_of(bridge) for _ in range(2)]
+    sessions = [await bridge.session() for _ in range(2)]
     calls = []
     for times, session in enumerate(sessions, 1):
         calls.append(asyncio.create_task(bridge.call("hang", id_=5, session=session)))
@@ -187,7 +181,7 @@ async def test_a_cancellation_reaches_the_process_of_its_session_only(start: Sta
 @pytest.mark.requirement("ORC-2")
 async def test_sigterm_lets_calls_finish_and_ends_every_process(start: Start) -> None:
     bridge = await start("--ignore-term", options=PER_SESSION)
-    sessions = [await session_of(bridge) for _ in range(3)]
+    sessions = [await bridge.session() for _ in range(3)]
     pids = [await pid_of(bridge, session) for session in sessions]
     working = asyncio.create_task(bridge.call("sleep", session=sessions[0], seconds=1, value="finished"))
     hanging = asyncio.create_task(bridge.call("hang", session=sessions[1]))
@@ -201,8 +195,8 @@ async def test_sigterm_lets_calls_finish_and_ends_every_process(start: Start) ->
 
 async def test_a_caller_that_leaves_while_its_server_starts_leaves_no_process_behind(start: Start) -> None:
     bridge = await start("--slow-start", "3", options=PER_SESSION)
-    await session_of(bridge)
-    leaving = asyncio.create_task(session_of(bridge))
+    await bridge.session()
+    leaving = asyncio.create_task(bridge.session())
 
     async def is_starting() -> bool:
         return len(children_of(bridge.process.pid)) == 2

@@ -120,6 +120,12 @@ class Bridge:
                 headers |= {"Mcp_Name": params["name"]}
         return await self.post({"jsonrpc": "2.0", "id": id_, "method": method, "params": params}, **headers)
 
+    async def session(self, capabilities: Json | None = None) -> str:
+        """Begin a session as a legacy caller that can be asked for that; return its id."""
+        answer = await self.request("initialize", {"protocolVersion": "2025-11-25", "capabilities": capabilities or {}})
+        assert answer.status == 200, answer.body
+        return answer.headers["Mcp-Session-Id"]
+
     async def call(self, tool: str, *, id_: object = 1, modern: bool = False, session: str = "", **arguments: Any) -> Answer:
         """Call a tool of the test server."""
         headers = {"Mcp_Session_Id": session} if session else {}
