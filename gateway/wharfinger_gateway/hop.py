@@ -19,7 +19,8 @@ from wharfinger_gateway.session import Session
 from wharfinger_mcp import media_type
 from wharfinger_mcp.endpoint import parse_endpoint
 from wharfinger_mcp.errors import MisconfiguredError, NotSentError, UpstreamError
-from wharfinger_mcp.http_client import Answer, HttpClient
+from wharfinger_mcp.http_answer import Answer
+from wharfinger_mcp.http_client import HttpClient
 
 HOPPED: Final = "Wharfinger-Hop"
 """Header of a request that has hopped."""

@@ -23,7 +23,8 @@ from wharfinger_mcp.errors import (
     TooLargeError,
     refusal,
 )
-from wharfinger_mcp.http_client import Answer, HttpClient
+from wharfinger_mcp.http_answer import Answer
+from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.jsonrpc import Batch, Id, Malformed, Message, Notification, Request, Response
 from wharfinger_mcp.sse import EventStream, EventTooLargeError
 
@@ -171,7 +172,7 @@ async def stream(client: HttpClient, endpoint: Endpoint, outgoing: Outgoing, bou
             raise NotMcpError("the answer to GET is no event stream: is the path right?")
         listener.on_open()
         events = EventStream(bounds.answer_bytes)
-        while piece := await answer.piece():
+        while piece := await answer.turn():
             for message in _messages(events, piece):
                 if isinstance(message, Request | Notification):
                     await listener.on_message(message)
@@ -224,7 +225,7 @@ async def _streamed(answer: Answer, request_id: Id, bounds: Bounds, on_message: 
     events = EventStream(bounds.answer_bytes)
     events.last_id = after
     try:
-        while piece := await answer.piece():
+        while piece := await answer.turn():
             for message in _messages(events, piece):
                 response = _own(message, request_id)
                 if response is not None:

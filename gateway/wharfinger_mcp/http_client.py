@@ -23,7 +23,8 @@ from typing import Final
 from wharfinger_mcp.connect import Connect, failed
 from wharfinger_mcp.endpoint import Address, AddressGuard, Endpoint, Origin
 from wharfinger_mcp.errors import BusyError, EgressRefusedError, MisconfiguredError, NotSentError, UnreachableError
-from wharfinger_mcp.http_connection import Connection, Head
+from wharfinger_mcp.http_answer import Answer
+from wharfinger_mcp.http_connection import Connection
 from wharfinger_mcp.loop_time import loop_time
 
 MAX_ADDRESSES: Final = 8
@@ -47,33 +48,6 @@ class PoolLimits:
     idle_seconds: float = 4.0
     """How long a connection waits for its next request. Common servers close after 5 s without saying so; those that say
     `Keep-Alive: timeout=…` are taken at their word, less a second."""
-
-
-class Answer:
-    """An answer whose head has arrived; `close` it whatever happens."""
-
-    def __init__(self, connection: Connection, head: Head) -> None:
-        self.status = head.status
-        self.headers = head.headers
-        self._connection = connection
-        self._closed = False
-
-    async def piece(self) -> bytes:
-        """Return the next piece of the body, empty at its end; raises as `HttpClient.send` does once it has sent."""
-        return await self._connection.piece()
-
-    async def body(self) -> bytes:
-        """Return the whole body."""
-        pieces = []
-        while piece := await self.piece():
-            pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def close(self, *, finishing: bool = False) -> None:
-        """Give the connection back, or close it where the answer is not whole; `finishing` waits a moment for its end."""
-        if not self._closed:
-            self._closed = True
-            self._connection.release(finishing=finishing)
 
 
 class HttpClient:

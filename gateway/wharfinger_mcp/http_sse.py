@@ -32,7 +32,8 @@ from wharfinger_mcp.errors import (
     refusal,
 )
 from wharfinger_mcp.exchange import Bounds, Listener, OnMessage, Outcome, Outgoing
-from wharfinger_mcp.http_client import Answer, HttpClient
+from wharfinger_mcp.http_answer import Answer
+from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.jsonrpc import Batch, Id, Malformed, Message, Notification, Request, Response
 from wharfinger_mcp.mailbox import Mailbox
 from wharfinger_mcp.sse import Event, EventStream, EventTooLargeError
@@ -140,7 +141,7 @@ class HttpSse:
         """Pass on what comes, and return why nothing more does."""
         try:
             self._take(arrived)
-            while piece := await answer.piece():
+            while piece := await answer.turn():
                 self._take(_fed(events, piece))
         except UpstreamError as error:
             return f"the stream that the server's answers come on broke: {error.message}"
@@ -218,7 +219,7 @@ async def _begun(answer: Answer, endpoint: Endpoint, events: EventStream) -> lis
         raise refusal(answer.status, "GET", endpoint.path, answer.headers.get("www-authenticate"))
     if media_type.essence(answer.headers.get("content-type")) != media_type.EVENT_STREAM:
         raise NotMcpError("the answer to GET is no event stream: is the path right?")
-    while piece := await answer.piece():
+    while piece := await answer.turn():
         if arrived := _fed(events, piece):
             return arrived
     raise NotMcpError("the stream ended without an endpoint event")
