@@ -1,8 +1,9 @@
 """Resources and lists of one server that clients are told of when they change.
 
 However many clients watch, the server is asked once; in the older revisions by `resources/subscribe`, and it tells on the stream that a GET
-opens; in the newest by `subscriptions/listen`, anew whenever something else is watched. As long as anybody watches, that is kept up: a server
-that lost its session or ended its stream is asked again, and everybody is told once, for nobody repeats what was said meanwhile.
+opens; in the newest by `subscriptions/listen`, anew whenever something else is watched, and the stream before is heard until then. As long as
+anybody watches, that is kept up: a server that lost its session or ended its stream is asked again, and everybody is told once, for nobody
+repeats what was said meanwhile.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wharfinger_gateway.unasked import LIST_CHANGED, OPEN_SECONDS, STREAM, Unasked
@@ -36,6 +38,34 @@ Listen = Callable[[Mapping[str, str], Callable[[], None]], Coroutine[Any, Any, b
 """Hears from a server until it ends that, and says when it can; tells whether it is worth coming back."""
 
 
+@dataclass(slots=True, eq=False)
+class _Asking:
+    """One asking of the server to tell, kept up."""
+
+    before: _Asking | None
+    """What hears until this one does."""
+    is_tried: asyncio.Event = field(default_factory=asyncio.Event)
+    """It hears, or could not, or another has taken its place."""
+    hears: bool = False
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.task is not None and self.task.done()
+
+    def relieve(self) -> None:
+        """End what it replaces."""
+        if self.before is not None:
+            self.before.cancel()
+            self.before = None
+
+    def cancel(self) -> None:
+        self.relieve()
+        self.is_tried.set()
+        if self.task is not None:
+            self.task.cancel()
+
+
 class Watched:
     """Those of one session with one server. Belongs to one event loop; `close` it."""
 
@@ -46,7 +76,9 @@ class Watched:
         self._resources: dict[str, set[Tell]] = {}
         self._lists: dict[str, set[Tell]] = {}
         self._asked_in: Handshake | None = None
-        self._keeping: asyncio.Task[None] | None = None
+        self._asking: _Asking | None = None
+        self._has_missed = False
+        """Something may have been said that nobody heard."""
         self._changed: dict[str, asyncio.TimerHandle] = {}
         unasked.on_updated = self._updated
         unasked.on_list_changed = self._list_changed
@@ -101,8 +133,8 @@ class Watched:
 
     def close(self) -> None:
         """Listen no longer."""
-        if self._keeping is not None:
-            self._keeping.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
         for timer in self._changed.values():
             timer.cancel()
         self._changed.clear()
@@ -117,34 +149,42 @@ class Watched:
 
     async def _keep(self, session: Handshake, headers: Mapping[str, str]) -> None:
         """Have the server asked for what is watched now, as long as anything is."""
-        is_kept = self._keeping is not None and not self._keeping.done()
-        if is_kept and session.era is Era.LEGACY:
+        before = self._asking
+        if before is not None and not before.is_over and session.era is Era.LEGACY:
             return
-        if self._keeping is not None:
-            self._keeping.cancel()
         if not self.is_used:
+            self.close()
             return
-        self._asked_in, is_open = session, asyncio.Event()
+        if before is not None and not before.hears:
+            still, before.before = before.before, None
+            before.cancel()
+            before = still
+        self._asked_in, self._asking = session, (asking := _Asking(before))
         listen = self._stay_subscribed if session.era is Era.LEGACY else self._listen
-        self._keeping = asyncio.create_task(self._keep_asking(listen, headers, is_open))
+        asking.task = asyncio.create_task(self._keep_asking(asking, listen, headers))
         with suppress(TimeoutError):
             async with asyncio.timeout(OPEN_SECONDS):
-                await is_open.wait()
+                while not self._asking.is_tried.is_set():
+                    await self._asking.is_tried.wait()
 
-    async def _keep_asking(self, listen: Listen, headers: Mapping[str, str], is_open: asyncio.Event) -> None:
+    async def _keep_asking(self, asking: _Asking, listen: Listen, headers: Mapping[str, str]) -> None:
         pause, loop = FIRST_PAUSE_SECONDS, asyncio.get_running_loop()
 
         def opened() -> None:
-            if is_open.is_set():
+            asking.hears = True
+            asking.relieve()
+            if self._has_missed:
+                self._has_missed = False
                 self._tell_everybody()
-            is_open.set()
+            asking.is_tried.set()
 
         while self.is_used:
             began, is_worth_it = loop.time(), True
             with suppress(UpstreamError):
                 is_worth_it = await listen(headers, opened)
-            is_open.set()
-            if not is_worth_it:
+            asking.hears, self._has_missed = False, True
+            asking.is_tried.set()
+            if not is_worth_it or asking is not self._asking:
                 return
             pause = FIRST_PAUSE_SECONDS if loop.time() - began > LONGEST_PAUSE_SECONDS else min(2 * pause, LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, guards nothing

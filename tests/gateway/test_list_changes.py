@@ -38,6 +38,10 @@ def told(caller: Caller, kind: str) -> int:
     return len([one for one in caller.channel.said if one["method"] == f"notifications/{kind}/list_changed"])
 
 
+def updated(caller: Caller) -> list[str]:
+    return [one["params"]["uri"] for one in caller.channel.said if one["method"] == "notifications/resources/updated"]
+
+
 async def listening(caller: Caller, *, modern: bool, resources: tuple[str, ...] = ()) -> asyncio.Task[Answered]:
     if modern:
         wanted = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True} | (
@@ -108,19 +112,54 @@ async def test_after_a_server_lost_everything_it_is_asked_again_and_its_clients_
     if not modern:
         for uri in ("a://0", "a://1"):
             assert (await caller.request("resources/subscribe", {"uri": uri})).result == {}
+    (reached,) = served.upstreams._kept.values()
+    await eventually(lambda: reached.watched._lists.keys() == {"prompts", "resources"})
     await eventually(lambda: server.watched == {"a://0", "a://1"} and len(server.streams) == 1)
-
-    def updated() -> list[str]:
-        return [one["params"]["uri"] for one in caller.channel.said if one["method"] == "notifications/resources/updated"]
-
     for again in (1, 2):
         server.lose_everything()
         await eventually(lambda: server.watched == {"a://0", "a://1"} and len(server.streams) == 1)
-        await eventually(lambda: len(updated()) == 2 * again and told(caller, "prompts") == again)  # noqa: B023 - awaited at once
+        await eventually(lambda: len(updated(caller)) == 2 * again and told(caller, "prompts") == again)  # noqa: B023 - awaited at once
     await server.changed("a://0")
-    await eventually(lambda: len(updated()) == 5)
-    assert sorted(updated()[:4]) == ["a://0", "a://0", "a://1", "a://1"]
+    await eventually(lambda: len(updated(caller)) == 5)
+    assert sorted(updated(caller)[:4]) == ["a://0", "a://0", "a://1", "a://1"]
     await ended(stream, callers=(caller,))
+
+
+@pytest.mark.parametrize("server", ["modern"], indirect=True)
+async def test_until_a_server_listens_to_what_is_watched_now_it_is_heard_as_it_was(serve: Serve, server: WatchedServer) -> None:
+    served = serve(world(server))
+    first, second = served.caller(ALICE), served.caller(ALICE)
+    streams = [await listening(first, modern=True, resources=("a://0",))]
+    (reached,) = served.upstreams._kept.values()
+    await eventually(lambda: reached.watched._lists.keys() == {"prompts", "resources"} and len(server.streams) == 1)
+    server.takes_up.clear()
+    streams.append(asyncio.create_task(second.modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["a://1"]}})))
+    await eventually(lambda: server.watched == {"a://0", "a://1"})
+    await server.changed("a://0")
+    await eventually(lambda: updated(first) == ["a://0"])
+    server.takes_up.set()
+    await eventually(lambda: second.channel.is_open and len(server.streams) == 1)
+    await server.changed("a://1")
+    await eventually(lambda: updated(second) == ["a://1"])
+    assert updated(first) == ["a://0"]
+    await ended(*streams, callers=(first, second))
+
+
+@pytest.mark.parametrize("server", ["modern"], indirect=True)
+async def test_what_is_lost_while_a_server_is_asked_to_listen_to_more_is_made_good(serve: Serve, server: WatchedServer) -> None:
+    served = serve(world(server))
+    first, second = served.caller(ALICE), served.caller(ALICE)
+    streams = [await listening(first, modern=True, resources=("a://0",))]
+    (reached,) = served.upstreams._kept.values()
+    await eventually(lambda: reached.watched._lists.keys() == {"prompts", "resources"} and len(server.streams) == 1)
+    server.takes_up.clear()
+    streams.append(asyncio.create_task(second.modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["a://1"]}})))
+    await eventually(lambda: server.watched == {"a://0", "a://1"})
+    server.lose_everything()
+    await eventually(lambda: not server.streams)
+    server.takes_up.set()
+    await eventually(lambda: updated(first) == ["a://0"] and told(first, "prompts") == 1)
+    await ended(*streams, callers=(first, second))
 
 
 @both_clients

@@ -35,6 +35,12 @@ class WatchedServer(UpstreamServer):
     is_away: bool = False
     """It breaks every connection off."""
     refuses: bool = False
+    takes_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """While it is not set, what a subscription asks for is not taken up."""
+
+    def __post_init__(self) -> None:
+        """Take up everything."""
+        self.takes_up.set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
@@ -92,6 +98,7 @@ class WatchedServer(UpstreamServer):
         stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await stream.prepare(request)
         assert request.transport is not None
+        await self.takes_up.wait()
         self.transports.append(request.transport)
         await stream.write(b":\n\n")
         if subscription is not None:
