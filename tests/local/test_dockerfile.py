@@ -11,7 +11,7 @@ from local_cluster.progress import LaunchError
 
 TEXT = """\
 # FROM nothing
-FROM --platform=linux/amd64 python:3.11-slim-bookworm AS base
+FROM --platform=linux/amd64 python:3.13-slim-trixie AS base
 FROM base AS build
 COPY --chown=1:1 one.lock \\
      two.lock ./
@@ -26,7 +26,7 @@ COPY --from=docker.io/library/busybox /bin/sh /bin/sh
 
 def test_stages_name_their_base_and_what_they_copy() -> None:
     assert stages(TEXT) == (
-        Stage("base", "python:3.11-slim-bookworm"),
+        Stage("base", "python:3.13-slim-trixie"),
         Stage("build", "base", ("one.lock", "two.lock", "src")),
         Stage("other", "base", ("other.txt",)),
         Stage("3", "scratch", (), ("build", "docker.io/library/busybox")),
@@ -39,7 +39,7 @@ def test_a_target_needs_only_the_stages_that_lead_to_it() -> None:
 
 
 def test_bases_are_the_images_from_elsewhere() -> None:
-    assert bases(needed(stages(TEXT), None)) == ("docker.io/library/busybox", "python:3.11-slim-bookworm")
+    assert bases(needed(stages(TEXT), None)) == ("docker.io/library/busybox", "python:3.13-slim-trixie")
 
 
 def test_an_unknown_target_is_an_error() -> None:
@@ -62,7 +62,7 @@ def test_the_project_s_images_are_made_from_sources_and_locks_only() -> None:
     tops = {p.parts[0] for p in inputs(chosen, REPOSITORY)}
 
     assert tops == {"requirements.lock", "images", "pyproject.toml", "README.md", "LICENSE", "crds", "gateway", "operator"}
-    assert bases(chosen) == ("python:3.11-slim-bookworm",)
+    assert bases(chosen) == ("python:3.13-slim-trixie",)
 
 
 def test_without_docker_a_dockerfile_on_another_base_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,14 +20,14 @@ MOUNT = "/run/wharfinger-build"
 CA = "/etc/ssl/certs/ca-certificates.crt"
 MOST_IMAGES = 150
 BUILD_SECONDS = 30 * 60
-BASE = "python:3.11-slim-bookworm"
-SUITE = "bookworm"
+BASE = "python:3.13-slim-trixie"
+SUITE = "trixie"
 VARIANT = "apt"
 BASE_PACKAGES = "python3,python3-pip,python3-venv,ca-certificates,netbase,tzdata"
 LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
 # As in the official image: apt (with which libstdc++ comes), `python` and `pip` on the path, and pip allowed to install.
 CUSTOMIZE = (
-    'rm "$1"/usr/lib/python3.11/EXTERNALLY-MANAGED; '
+    'rm "$1"/usr/lib/python3*/EXTERNALLY-MANAGED; '
     'for name in python python3; do ln -s /usr/bin/python3 "$1/usr/local/bin/$name"; done; '
     f'ln -s {MOUNT}/pip.conf "$1/etc/pip.conf"; '
     'rm -rf "$1"/var/cache/apt "$1"/var/lib/apt/lists/*'
