@@ -76,7 +76,10 @@ def misfits(error: ValidationError) -> str:
 class Model(BaseModel):
     """A frozen value that reads and writes Kubernetes' camelCase names; the string under a field is its `kubectl explain` text."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True)
+    # Most models are parts of others, whose validators contain them: each makes its own only when it is asked to validate.
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True, defer_build=True
+    )
 
     def model_post_init(self, _: object) -> None:
         """Take less memory: a set of names for each value, and strings that most values have in common, were half of what objects took."""
