@@ -58,6 +58,22 @@ class Origin:
     guard: AddressGuard | None = None
 
 
+_NONE: Final[Mapping[str, str]] = {}
+
+
+@dataclass(slots=True)
+class _Written:
+    """A head as it was written last, up to the length, and of what."""
+
+    method: str = ""
+    kind: Mapping[str, str] | None = field(default=None, repr=False)
+    own: Mapping[str, str] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    lines: str = field(default="", repr=False)
+    """Those of the caller."""
+    head: bytes = field(default=b"", repr=False)
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """The URL of a server, taken apart once; make it with `parse_endpoint`."""
@@ -68,23 +84,24 @@ class Endpoint:
     target: str = field(repr=False)
     host: str
     """The Host field."""
-    _last: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
-    """The last caller's fields, and as they were written."""
+    _written: _Written = field(default_factory=_Written, repr=False, compare=False)
 
-    def request_head(self, method: str, own: Mapping[str, str], headers: Mapping[str, str], length: int) -> bytes:
-        """Return the head of a request: our own header fields and then the caller's.
+    def request_head(
+        self, method: str, own: Mapping[str, str], headers: Mapping[str, str], length: int, kind: Mapping[str, str] = _NONE
+    ) -> bytes:
+        """Return the head of a request: our own header fields, those of its kind first, and then the caller's.
 
-        Raises MisconfiguredError for a caller's field that is ours to set or cannot stand in a header; never shows its value.
+        What was written for the same objects is used again, so they must not change. Raises MisconfiguredError for a caller's field that is
+        ours to set or cannot stand in a header; never shows its value.
         """
-        beginning = f"{method} {self.target} HTTP/1.1\r\nHost: {self.host}\r\nAccept-Encoding: identity\r\nContent-Length: {length}\r\n"
-        lines = "".join([f"{name}: {value}\r\n" for name, value in own.items()])
-        return f"{beginning}{lines}{self._written(headers)}\r\n".encode("latin-1")
-
-    def _written(self, headers: Mapping[str, str]) -> str:
-        """Return a caller's fields as they stand in a head; the same object is looked at once, so it must not change."""
-        if self._last.get("headers") is not headers:
-            self._last.update(headers=headers, lines=_lines(headers))
-        return str(self._last["lines"])
+        written = self._written
+        if written.headers is not headers:
+            written.lines, written.headers, written.own = _lines(headers), headers, None
+        if written.own is not own or written.kind is not kind or written.method != method:
+            ours = "".join([f"{name}: {value}\r\n" for name, value in (*kind.items(), *own.items())])
+            head = f"{method} {self.target} HTTP/1.1\r\nHost: {self.host}\r\nAccept-Encoding: identity\r\n{ours}{written.lines}Content-Length: "
+            written.head, written.method, written.kind, written.own = head.encode("latin-1"), method, kind, own
+        return b"%b%d\r\n\r\n" % (written.head, length)
 
 
 def _lines(headers: Mapping[str, str]) -> str:

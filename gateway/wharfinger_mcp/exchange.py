@@ -34,7 +34,8 @@ OnMessage = Callable[[Request | Notification], Awaitable[None]]
 MAX_EVENT_ID_CHARS: Final = 1024
 _CUT: Final = "the server ended its stream without the response"
 
-_OWN_HEADERS: Final = {"Content-Type": media_type.JSON, "Accept": media_type.ACCEPT_BOTH}
+_POST: Final = {"Content-Type": media_type.JSON, "Accept": media_type.ACCEPT_BOTH}
+_STREAM: Final = {"Accept": media_type.EVENT_STREAM}
 
 
 class Listener(msgspec.Struct, frozen=True):
@@ -109,7 +110,7 @@ async def post(client: HttpClient, endpoint: Endpoint, outgoing: Outgoing, bound
 
     Raises UpstreamError where nothing usable comes back; RefusedError never.
     """
-    head = endpoint.request_head("POST", {**_OWN_HEADERS, **outgoing.own}, outgoing.headers, len(outgoing.body))
+    head = endpoint.request_head("POST", outgoing.own, outgoing.headers, len(outgoing.body), _POST)
     answer = await client.send(endpoint, head, outgoing.body, deadline=bounds.deadline, limit=bounds.answer_bytes)
     try:
         response = await _response(answer, outgoing.id, bounds, on_message)
@@ -128,7 +129,7 @@ async def take_up(client: HttpClient, endpoint: Endpoint, outgoing: Outgoing, bo
 
     Raises UpstreamError, CutStreamError where that stream ends too early as well, but never one that says that the request was not sent.
     """
-    head = endpoint.request_head("GET", {"Accept": media_type.EVENT_STREAM, **outgoing.own}, outgoing.headers, 0)
+    head = endpoint.request_head("GET", outgoing.own, outgoing.headers, 0, _STREAM)
     try:
         answer = await client.send(endpoint, head, b"", deadline=bounds.deadline, limit=bounds.answer_bytes)
     except NotSentError as error:
@@ -163,7 +164,7 @@ async def stream(client: HttpClient, endpoint: Endpoint, outgoing: Outgoing, bou
 
     Raises UpstreamError, RefusedError among them.
     """
-    head = endpoint.request_head("GET", {"Accept": media_type.EVENT_STREAM, **outgoing.own}, outgoing.headers, 0)
+    head = endpoint.request_head("GET", outgoing.own, outgoing.headers, 0, _STREAM)
     answer = await client.send(endpoint, head, b"", deadline=bounds.deadline, limit=bounds.answer_bytes)
     try:
         if answer.status != 200:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -51,6 +52,11 @@ class Handshake:
     server_info: ServerInfo = field(default_factory=ServerInfo)
     instructions: str | None = None
     session_id: str | None = field(default=None, repr=False)
+
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """The protocol's header fields of a message in a legacy session."""
+        return envelope.legacy_headers(self.protocol_version, self.session_id)
 
 
 class _Implementation(msgspec.Struct):

@@ -127,7 +127,7 @@ class Upstream:
         session = self._session
         if session is None:
             return
-        own = envelope.legacy_headers(session.server.protocol_version, session.server.session_id)
+        own = session.server.headers
         await session.transport.post(Outgoing(jsonrpc.response_bytes(request_id, response), None, own, headers), _soon(), None)
 
     async def stream(self, headers: Mapping[str, str], limits: CallLimits, on_open: Callable[[], None], on_message: OnMessage) -> None:
@@ -141,7 +141,7 @@ class Upstream:
         self._users += 1
         try:
             session = await self._open(headers, bounds)
-            own = envelope.legacy_headers(session.server.protocol_version, session.server.session_id)
+            own = session.server.headers
             await session.transport.stream(Outgoing(b"", None, own, headers), bounds, Listener(opened, on_message))
         except RefusedError as refused:
             # Some servers that have no such stream answer 404 as well.
@@ -172,17 +172,17 @@ class Upstream:
             self._opening.cancel()
         session, self._session = self._session, None
         if session is not None and session.is_kept:
-            own = envelope.legacy_headers(session.server.protocol_version, session.server.session_id)
+            own = session.server.headers
             await session.transport.end(Outgoing(b"", None, own, headers), _soon())
 
     async def _post(self, session: Session, one: _Call) -> Outcome:
         server = session.server
         if server.era is Era.MODERN:
             params = envelope.modern_params(one.params, server.protocol_version, self._identity, one.log_level)
-            own = envelope.modern_headers(server.protocol_version, one.method, params)
+            own: Mapping[str, str] = envelope.modern_headers(server.protocol_version, one.method, params)
         else:
             params = envelope.legacy_params(one.params)
-            own = envelope.legacy_headers(server.protocol_version, server.session_id)
+            own = server.headers
         request_id = next(self._ids)
         headers = {**one.headers, **one.once} if one.once else one.headers
         outgoing = Outgoing(jsonrpc.request_bytes(request_id, one.method, params), request_id, own, headers)
@@ -197,7 +197,7 @@ class Upstream:
     def _say_cancelled(self, session: Session, request_id: int, headers: Mapping[str, str]) -> None:
         """Tell a legacy server that nobody waits for an answer any more (2025-11-25, cancellation); it may have answered already."""
         body = jsonrpc.notification_bytes("notifications/cancelled", {"requestId": jsonrpc.raw_json(request_id)})
-        own = envelope.legacy_headers(session.server.protocol_version, session.server.session_id)
+        own = session.server.headers
 
         async def quietly() -> None:
             with suppress(UpstreamError):

@@ -66,9 +66,25 @@ def test_an_unusable_url_is_refused_with_the_reason_and_without_its_secrets(url:
 def test_a_head_has_our_fields_and_the_callers() -> None:
     endpoint = parse_endpoint("http://a.example:8080/mcp?k=v")
     assert endpoint.request_head("POST", {"Accept": "application/json"}, {"Authorization": "Bearer t"}, 5) == (
-        b"POST /mcp?k=v HTTP/1.1\r\nHost: a.example:8080\r\nAccept-Encoding: identity\r\nContent-Length: 5\r\n"
-        b"Accept: application/json\r\nAuthorization: Bearer t\r\n\r\n"
+        b"POST /mcp?k=v HTTP/1.1\r\nHost: a.example:8080\r\nAccept-Encoding: identity\r\n"
+        b"Accept: application/json\r\nAuthorization: Bearer t\r\nContent-Length: 5\r\n\r\n"
     )
+
+
+def test_of_a_head_that_was_written_before_nothing_is_used_again_that_has_changed() -> None:
+    endpoint, kind, own, headers, other = parse_endpoint("http://a.example"), {"A": "1"}, {"B": "2"}, {"C": "3"}, {"B": "4"}
+    none: dict[str, str] = {}
+    asked: list[tuple[str, dict[str, str], dict[str, str], int, dict[str, str]]] = [
+        ("POST", own, headers, 1, kind),
+        ("POST", own, headers, 20, kind),
+        ("GET", own, headers, 1, kind),
+        ("GET", own, headers, 1, none),
+        ("GET", other, headers, 1, none),
+        ("GET", other, {"C": "5"}, 1, none),
+    ]
+    again = [endpoint.request_head(*one) for one in asked]
+    assert again == [parse_endpoint("http://a.example").request_head(*one) for one in asked]
+    assert len(set(again)) == len(asked)
 
 
 @pytest.mark.parametrize("value", ["hunter2\r\nX: y", "hunter2\n", "hunter2\0", "hunter2\u20ac"])
