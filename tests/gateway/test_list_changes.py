@@ -55,6 +55,25 @@ async def listening(caller: Caller, *, modern: bool, resources: tuple[str, ...] 
     return stream
 
 
+async def lists_followed(served: Served) -> None:
+    """Wait until the one server is asked to tell of its lists, which is after its clients have been answered."""
+    (reached,) = served.upstreams._kept.values()
+    await eventually(lambda: reached.watched._lists.keys() == {"prompts", "resources"})
+
+
+async def asked_for_more(serve: Serve, server: WatchedServer) -> tuple[Caller, Caller, list[asyncio.Task[Answered]]]:
+    """Return one client that is served, another for which the server is asked to tell of more, and their streams; it does not take that up yet."""
+    served = serve(world(server))
+    first, second = served.caller(ALICE), served.caller(ALICE)
+    streams = [await listening(first, modern=True, resources=("a://0",))]
+    await lists_followed(served)
+    await eventually(lambda: len(server.streams) == 1)
+    server.takes_up.clear()
+    streams.append(asyncio.create_task(second.modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["a://1"]}})))
+    await eventually(lambda: server.watched == {"a://0", "a://1"})
+    return first, second, streams
+
+
 async def listed(caller: Caller, kind: str, *, modern: bool) -> list[str]:
     answered = await (caller.modern if modern else caller.request)(f"{kind}/list")
     return [one["uri" if kind == "resources" else "name"] for one in answered.result[kind]]
@@ -112,8 +131,7 @@ async def test_after_a_server_lost_everything_it_is_asked_again_and_its_clients_
     if not modern:
         for uri in ("a://0", "a://1"):
             assert (await caller.request("resources/subscribe", {"uri": uri})).result == {}
-    (reached,) = served.upstreams._kept.values()
-    await eventually(lambda: reached.watched._lists.keys() == {"prompts", "resources"})
+    await lists_followed(served)
     await eventually(lambda: server.watched == {"a://0", "a://1"} and len(server.streams) == 1)
     for again in (1, 2):
         server.lose_everything()
@@ -127,14 +145,7 @@ async def test_after_a_server_lost_everything_it_is_asked_again_and_its_clients_
 
 @pytest.mark.parametrize("server", ["modern"], indirect=True)
 async def test_until_a_server_listens_to_what_is_watched_now_it_is_heard_as_it_was(serve: Serve, server: WatchedServer) -> None:
-    served = serve(world(server))
-    first, second = served.caller(ALICE), served.caller(ALICE)
-    streams = [await listening(first, modern=True, resources=("a://0",))]
-    (reached,) = served.upstreams._kept.values()
-    await eventually(lambda: reached.watched._lists.keys() == {"prompts", "resources"} and len(server.streams) == 1)
-    server.takes_up.clear()
-    streams.append(asyncio.create_task(second.modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["a://1"]}})))
-    await eventually(lambda: server.watched == {"a://0", "a://1"})
+    first, second, streams = await asked_for_more(serve, server)
     await server.changed("a://0")
     await eventually(lambda: updated(first) == ["a://0"])
     server.takes_up.set()
@@ -147,14 +158,7 @@ async def test_until_a_server_listens_to_what_is_watched_now_it_is_heard_as_it_w
 
 @pytest.mark.parametrize("server", ["modern"], indirect=True)
 async def test_what_is_lost_while_a_server_is_asked_to_listen_to_more_is_made_good(serve: Serve, server: WatchedServer) -> None:
-    served = serve(world(server))
-    first, second = served.caller(ALICE), served.caller(ALICE)
-    streams = [await listening(first, modern=True, resources=("a://0",))]
-    (reached,) = served.upstreams._kept.values()
-    await eventually(lambda: reached.watched._lists.keys() == {"prompts", "resources"} and len(server.streams) == 1)
-    server.takes_up.clear()
-    streams.append(asyncio.create_task(second.modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["a://1"]}})))
-    await eventually(lambda: server.watched == {"a://0", "a://1"})
+    first, second, streams = await asked_for_more(serve, server)
     server.lose_everything()
     await eventually(lambda: not server.streams)
     server.takes_up.set()
