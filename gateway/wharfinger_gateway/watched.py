@@ -133,6 +133,7 @@ class Watched:
 
     def close(self) -> None:
         """Listen no longer."""
+        self._has_missed = False
         if self._asking is not None:
             self._asking.cancel()
         for timer in self._changed.values():

@@ -166,6 +166,27 @@ async def test_what_is_lost_while_a_server_is_asked_to_listen_to_more_is_made_go
     await ended(*streams, callers=(first, second))
 
 
+@pytest.mark.parametrize("server", ["modern"], indirect=True)
+async def test_who_comes_after_everybody_has_left_is_told_nothing_of_what_they_missed(serve: Serve, server: WatchedServer) -> None:
+    served = serve(world(server))
+    first, second = served.caller(ALICE), served.caller(ALICE)
+    stream = await listening(first, modern=True, resources=("a://0",))
+    await lists_followed(served)
+    await eventually(lambda: len(server.streams) == 1)
+    server.takes_up.clear()
+    server.lose_everything()
+    await eventually(lambda: not server.streams and server.watched == {"a://0"})
+    await ended(stream, callers=(first,))
+    server.takes_up.set()
+    stream = await listening(second, modern=True, resources=("a://0",))
+    await lists_followed(served)
+    await eventually(lambda: server.watched == {"a://0"} and len(server.streams) == 1)
+    await server.list_changed("prompts")
+    await eventually(lambda: told(second, "prompts"))
+    assert updated(second) == []
+    await ended(stream, callers=(second,))
+
+
 @both_clients
 async def test_a_server_that_was_away_when_the_stream_began_is_followed_later(
     serve: Serve, server: WatchedServer, modern: bool, monkeypatch: pytest.MonkeyPatch
