@@ -1,4 +1,4 @@
-"""The interpreter and the packages that a program is measured with: the image's, and not whichever run the bench.
+"""The interpreter, the packages and the environment that a program is measured with: the image's, and not whichever run the bench.
 
 The image is unpacked into the cache and its Python started by its own loader, so that nothing is between the program and the machine. Where
 the image cannot be built they are the bench's own, and the table says so.
@@ -7,6 +7,7 @@ the image cannot be built they are the bench's own, and the table says so.
 import functools
 import json
 import os
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -19,6 +20,8 @@ from local_cluster.progress import LaunchError, say
 IMAGE = "localhost/wharfinger:dev"
 LIBRARIES = ("usr/local/lib", "usr/lib/*-linux-gnu")
 PARTS = ("crds", "operator", "gateway", "tests", "tests/local", "tests/support")
+PLACES = ("PATH", "HOME")
+"""Variables that say where something is in the image."""
 
 
 def interpreter() -> str:
@@ -60,14 +63,18 @@ def _unpack(archive: Path, target: Path) -> None:
     target.mkdir()
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["tar", "--extract", f"--directory={folder}", f"--file={archive}"], check=True)
-        for name in json.loads((Path(folder) / "manifest.json").read_text())[0]["Layers"]:
+        manifest = json.loads((Path(folder) / "manifest.json").read_text())[0]
+        variables = json.loads((Path(folder) / manifest["Config"]).read_text())["config"]["Env"]
+        for name in manifest["Layers"]:
             left_out = ("--no-same-owner", "--exclude=.wh.*", "--exclude=dev/*")
             subprocess.run(["tar", "--extract", f"--directory={target}", *left_out, f"--file={Path(folder) / name}"], check=True)
     python = _resolved(target, PurePosixPath("/opt/wharfinger/bin/python"))
     loader = next(target.glob("usr/lib*/ld-linux-*.so.*"))
     libraries = ":".join(str(path) for pattern in LIBRARIES for path in target.glob(pattern))
+    exports = "".join(f"export {shlex.quote(each)}\n" for each in variables if each.partition("=")[0] not in PLACES)
+    start = f'root=${{0%/*}}\nexec {loader} --library-path {libraries} {python} "$@"\n'.replace(str(target), "$root")
     program = target / "python"
-    program.write_text(f'#!/bin/sh\nroot=${{0%/*}}\nexec {loader} --library-path {libraries} {python} "$@"\n'.replace(str(target), "$root"))
+    program.write_text(f"#!/bin/sh\n{exports}{start}")
     program.chmod(0o755)
 
 
