@@ -7,8 +7,6 @@ import binascii
 import logging
 import secrets
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.errors import Conflict, NotFound
 from wharfinger_cluster.resource import SECRET, Object
@@ -75,6 +73,9 @@ def _encoded(keys: tuple[SigningKey, ...]) -> str:
 
 
 def _new_key(not_before: int) -> SigningKey:
+    # Seven MiB, for what is done once a month.
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key  # noqa: PLC0415
+
     private = generate_private_key(SECP256R1())
     numbers = private.private_numbers()
     jwk = {
