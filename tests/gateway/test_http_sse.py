@@ -12,53 +12,19 @@ from mcp.client.sse import sse_client
 
 from asking_server import FORM, asking_server
 from eventually import eventually
-from gateway_caller import Answered, Caller, Json
 from gateway_process import GatewayProcess, gateway_process
 from gateway_served import Serve, Served
 from gateway_upstream import UpstreamServer
 from gateway_world import ALICE, BOB, Manifest, dump, gateway, installation, pinned, tool
+from http_sse_client import PATH, Sse
 
 OFFLINE = str(Path(__file__).parents[1] / "support/gateway_offline.py")
-PATH = "/v1/mcp/dev.tools/sse"
 TOOLS = [tool("echo"), tool("wait"), tool("ask")]
 pytestmark = pytest.mark.requirement("GW-4")
 
 
 def world(server: UpstreamServer) -> list[Manifest]:
     return [*installation("bot", team="engineering", url=server.url, tools=TOOLS), gateway("tools", pinned("bot"))]
-
-
-class Sse:
-    """A client with its stream open."""
-
-    def __init__(self, caller: Caller) -> None:
-        self.caller = caller
-        self.stream: asyncio.Task[Answered]
-
-    async def open(self) -> None:
-        self.stream = asyncio.create_task(self.caller.send(verb="GET", path=PATH))
-        await eventually(lambda: self.caller.channel.events)
-
-    @property
-    def endpoint(self) -> str:
-        ((kind, endpoint),) = self.caller.channel.events
-        assert kind == "endpoint"
-        return endpoint
-
-    async def post(self, message: Any, caller: Caller | None = None) -> int:
-        return (await (caller or self.caller).send(json.dumps(message).encode(), path=self.endpoint)).status
-
-    async def ask(self, method: str, params: Json | None = None, id_: object = 1) -> Json:
-        assert await self.post({"jsonrpc": "2.0", "id": id_, "method": method, "params": params or {}}) == 202
-        await eventually(lambda: self.answers(id_))
-        return self.answers(id_)[-1]
-
-    def answers(self, id_: object) -> list[Json]:
-        return [one for one in self.caller.channel.said if one.get("id") == id_ and "method" not in one]
-
-    async def initialize(self, version: str = "2024-11-05", capabilities: Json | None = None) -> Json:
-        params = {"protocolVersion": version, "capabilities": capabilities or {}, "clientInfo": {"name": "t", "version": "1"}}
-        return await self.ask("initialize", params, id_="init")
 
 
 @pytest.fixture
