@@ -23,7 +23,7 @@ from wharfinger_gateway.reply import Answer, refused, result, served
 from wharfinger_gateway.scope import CancelScope
 from wharfinger_gateway.selection import KINDS, members_of
 from wharfinger_gateway.server_info import capabilities
-from wharfinger_gateway.subscribe import MAX_SUBSCRIPTIONS, Undo, subscribe, watch
+from wharfinger_gateway.subscribe import MAX_SUBSCRIPTIONS, Subscription, subscribe, watch
 from wharfinger_gateway.subscription import acknowledgement, announcement, ending, wanted_kinds, wanted_resources
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.trace import Trace
@@ -136,30 +136,31 @@ class Answerer:
         listener = Listener(question.incoming, partial(announcement, subscription=request.id), {})
         changes = ListChanges(listener, question.rules, kinds, self._servers.upstreams)
         watching = await self._watch(question, request, listener)
+        listener.on_look.extend(subscription.look for subscription in watching.values())
         try:
             await question.channel.say(acknowledgement(request.id, kinds, watching))
             refusal = await self._listeners.serve(listener, question.permit, kinds)
         finally:
             changes.end()
-            for undo in watching.values():
-                undo()
+            for subscription in watching.values():
+                subscription.end()
         if refusal is not None:
             return self._refuse(question, request, refusal)
         return result(request.id, ending(request.id))
 
-    async def _watch(self, question: Question, request: Request, listener: Listener) -> dict[str, Undo]:
-        """Have watched what can be of the resources that are asked for, and return how to end that, by URI."""
+    async def _watch(self, question: Question, request: Request, listener: Listener) -> dict[str, Subscription]:
+        """Have watched what can be of the resources that are asked for; by URI."""
 
         def tell(uri: str) -> None:
             listener.updated[uri] = None
             listener.look()
 
-        watching: dict[str, Undo] = {}
+        watching: dict[str, Subscription] = {}
         if "resources" in capabilities(question.permit.gateway):
             for uri in wanted_resources(request.params)[:MAX_SUBSCRIPTIONS]:
-                undo = await watch(uri, tell, question, self._servers)
-                if not isinstance(undo, Refusal):
-                    watching[uri] = undo
+                begun = await watch(uri, tell, question, self._servers)
+                if not isinstance(begun, Refusal):
+                    watching[uri] = begun
         return watching
 
     async def _subscribe(self, question: Question, request: Request) -> Answer:

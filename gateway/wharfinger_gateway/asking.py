@@ -40,6 +40,10 @@ class Asking(msgspec.Struct, frozen=True):
     """Several clients of the caller have the same, since they have no sessions of their own."""
     capabilities: Mapping[str, Raw] = EMPTY
 
+    def numbered(self, number: int) -> str:
+        """Return the key of one of the sessions that clients share."""
+        return f"{self.key} {number}"
+
 
 class InputRequest(msgspec.Struct, frozen=True):
     """One thing that a server of the newest era wants to know."""
@@ -95,6 +99,12 @@ def asking_by(rules: Rules) -> Asking:
             return Asking(legacy_key(session), False, found) if found else _NOBODY
         case _:
             return _NOBODY
+
+
+def listening_by(rules: Rules) -> Asking:
+    """Return the same for who only listens: of sessions that are shared always the first, whatever calls are under way there."""
+    found = asking_by(rules)
+    return msgspec.structs.replace(found, key=found.numbered(0), is_shared=False) if found.is_shared else found
 
 
 def legacy_key(session: Session) -> str:

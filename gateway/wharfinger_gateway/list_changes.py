@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 
-from wharfinger_gateway.asking import asking_by
+from wharfinger_gateway.asking import listening_by
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.listeners import Listener
 from wharfinger_gateway.question import Rules
@@ -27,13 +27,13 @@ class ListChanges:
 
     def __init__(self, listener: Listener, rules: Rules, kinds: Collection[str], upstreams: Upstreams) -> None:
         self._listener = listener
-        self._rules = rules
+        self._asking = listening_by(rules)
         self._kinds = [kind for kind in kinds if kind != "tools"]
         self._upstreams = upstreams
         self._followed: dict[tuple[int, str], tuple[Reached, asyncio.Task[None]]] = {}
         self._seen: dict[str, list[tuple[str, str, Sequence[str]]]] | None = None
         if self._kinds:
-            listener.on_look = self.look
+            listener.on_look.append(self.look)
 
     def look(self, permit: Permit) -> None:
         """Follow the servers whose lists the caller sees now, and no others; tell him where it is not the same ones any more."""
@@ -42,7 +42,7 @@ class ListChanges:
         for kind, assignment, choice in self._visible(permit):
             seen[kind].append((choice.installation.uid, assignment.prefix, _selected(kind, assignment)))
             with suppress(UpstreamError):
-                reached = self._upstreams.of(choice.installation, permit.principal, asking_by(self._rules))
+                reached = self._upstreams.of(choice.installation, permit.principal, self._asking)
                 wanted[id(reached), kind] = reached
         for key in self._followed.keys() - wanted.keys():
             self._leave(key)

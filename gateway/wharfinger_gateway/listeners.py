@@ -39,8 +39,8 @@ class Listener:
         """URIs of resources that have changed and of which the client has not been told."""
         self.changed: dict[str, None] = {}
         """Kinds of lists that have changed at servers and of which the client has not been told."""
-        self.on_look: Callable[[Permit], None] = lambda _: None
-        """Takes what the caller may now, whenever that is looked at."""
+        self.on_look: list[Callable[[Permit], None]] = []
+        """Take what the caller may now, whenever that is looked at."""
         self.wake = asyncio.Event()
         self.is_over = False
 
@@ -86,7 +86,8 @@ class Listeners:
                         listener.changed.pop(kind, None)
                         await channel.say(listener.announce(kind, None))
                 seen = offered
-                listener.on_look(now)
+                for follow in listener.on_look:
+                    follow(now)
                 while listener.updated:
                     uri = next(iter(listener.updated))
                     del listener.updated[uri]

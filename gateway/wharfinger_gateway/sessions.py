@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from msgspec import Raw
 
+from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.session import Session
 from wharfinger_gateway.snapshot import EMPTY
 from wharfinger_mcp.envelope import ASKABLE
@@ -33,6 +34,16 @@ class Stream(Protocol):
         """Let it end."""
 
 
+class Subscribed(Protocol):
+    """A resource that a client is told of."""
+
+    def look(self, permit: Permit, /) -> None:
+        """Follow what the client may now."""
+
+    def end(self) -> None:
+        """Tell no more."""
+
+
 @dataclass(slots=True)
 class LegacySession:
     """One session's state. Belongs to one event loop."""
@@ -46,8 +57,8 @@ class LegacySession:
     answers: dict[Id, Callable[[Response], None]] = field(default_factory=dict)
     """What the client was asked and has not answered, by our id: each is taken once."""
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    subscriptions: dict[str, Callable[[], None]] = field(default_factory=dict)
-    """How to end what the client is told of, by URI."""
+    subscriptions: dict[str, Subscribed] = field(default_factory=dict)
+    """What the client is told of, by URI."""
     updated: dict[str, None] = field(default_factory=dict)
     """Resources that have changed and of which it has not been told."""
     used_at: float = 0.0
@@ -82,6 +93,11 @@ class LegacySession:
         if self.stream is not None:
             self.stream.look()
 
+    def look(self, permit: Permit) -> None:
+        """Follow what the client may now."""
+        for subscription in self.subscriptions.values():
+            subscription.look(permit)
+
     def listen(self, stream: Stream) -> None:
         """Take a new stream in place of the one that there is: its client has lost that, though nobody may have told us."""
         if self.stream is not None:
@@ -103,8 +119,8 @@ class LegacySession:
         """End what is under way."""
         if self.stream is not None:
             self.stream.end()
-        for undo in self.subscriptions.values():
-            undo()
+        for subscription in self.subscriptions.values():
+            subscription.end()
         for cancel in tuple(self.calls.values()):
             cancel()
 

@@ -101,11 +101,11 @@ class Upstreams:
         if not asking.is_shared:
             return asking.key
         for number in range(MAX_AT_ONCE):
-            key = f"{asking.key} {number}"
+            key = asking.numbered(number)
             kept = self._kept.get((installation.uid, installation.fingerprint, principal.subject, key))
             if kept is None or kept.unasked.is_free:
                 return key
-        return f"{asking.key} 0"
+        return asking.numbered(0)
 
     def leave(self, asking_key: str) -> None:
         """End the sessions with servers that were one client's alone."""
@@ -118,7 +118,7 @@ class Upstreams:
         for key in [key for key in self._kept if key[:2] not in named]:
             kept = self._kept.pop(key)
             kept.unasked.close()
-            kept.watched.close()
+            kept.watched.retire()
             kept.upstream.retire()
         self._client.enforce({one.guard for one in snapshot.installations.values()})
 
@@ -141,7 +141,7 @@ class Upstreams:
     def _end(self, key: Key) -> None:
         kept = self._kept.pop(key)
         kept.unasked.close()
-        kept.watched.close()
+        kept.watched.retire()
         task = asyncio.create_task(kept.upstream.close(kept.headers))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -140,6 +140,12 @@ class Watched:
             timer.cancel()
         self._changed.clear()
 
+    def retire(self) -> None:
+        """Forget everybody, without asking the server for anything: its connection counts no more."""
+        self._resources.clear()
+        self._lists.clear()
+        self.close()
+
     async def _ask(self, method: str, uri: str, headers: Mapping[str, str]) -> None:
         session = await self._unasked.ready(headers, LIMITS)
         if session.era is Era.LEGACY:

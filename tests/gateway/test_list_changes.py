@@ -9,7 +9,7 @@ import pytest
 from eventually import eventually
 from gateway_caller import Answered, Caller, Json
 from gateway_served import Serve, Served
-from gateway_world import ALICE, BOB, Manifest, gateway, installation, pinned, snapshot_of
+from gateway_world import ALICE, BOB, Manifest, gateway, installation, pinned, snapshot_of, tool
 from watched_server import SUBSCRIPTION, WatchedServer, watched_server
 
 pytestmark = pytest.mark.requirement("GW-5", "GW-14", "INS-5")
@@ -236,3 +236,25 @@ async def test_a_stream_that_ends_ends_the_one_to_the_server(serve: Serve, serve
         await eventually(lambda: not server.streams)
     (reached,) = served.upstreams._kept.values()
     assert not reached.watched.is_used
+
+
+async def test_a_stream_stays_where_it_is_while_its_caller_calls(serve: Serve, server: WatchedServer) -> None:
+    manifests = [
+        *installation("bot", team="engineering", url=server.url, tools=[tool("wait")]),
+        gateway("tools", pinned("bot", prompts=["*"])),
+    ]
+    served = serve(manifests)
+    able: Json = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}
+    caller = served.caller(ALICE)
+    wanted = {"notifications": {"promptsListChanged": True}}
+    stream = asyncio.create_task(caller.modern("subscriptions/listen", wanted, meta=able))
+    await eventually(lambda: len(server.streams) == 1)
+    call = asyncio.create_task(served.caller(ALICE).modern("tools/call", {"name": "bot__wait"}, meta=able))
+    await eventually(server.calls)
+    served.current.publish(snapshot_of(manifests, installation("other", team="engineering")))
+    await asyncio.sleep(0.1)
+    assert (len(server.streams), len(served.upstreams)) == (1, 1)
+    server.gate.set()
+    await call
+    caller.channel.leave()
+    await asyncio.wait_for(stream, 5)

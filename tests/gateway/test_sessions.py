@@ -1,5 +1,9 @@
 """What a replica keeps of legacy sessions, and for how long."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 import pytest
 
 from wharfinger_gateway import sessions
@@ -18,6 +22,16 @@ class Stream:
         self.ended = True
 
 
+@dataclass
+class Subscribed:
+    """A resource that somebody is told of."""
+
+    end: Callable[[], None]
+
+    def look(self, permit: object) -> None:
+        raise AssertionError("nobody looks")
+
+
 def session(nonce: str, *, bound: bool = False, replica: str = "") -> Session:
     return Session("dev.tools", "digest", "2025-11-25", 0, nonce, replica, bound)
 
@@ -27,7 +41,7 @@ def test_sessions_that_nobody_uses_are_forgotten_and_those_under_way_are_not() -
     ended: list[str] = []
     for nonce in ("idle", "calling", "listening", "fresh"):
         state = kept.begin(session(nonce), {}, IDLE_SECONDS + 1 if nonce == "fresh" else 0.0)
-        state.subscriptions["a://b"] = lambda nonce=nonce: ended.append(nonce)  # type: ignore[misc]  # a lambda that remembers
+        state.subscriptions["a://b"] = Subscribed(partial(ended.append, nonce))
     kept.of(session("calling"), 0.0).calls[1] = lambda: ended.append("cancelled")
     kept.of(session("listening"), 0.0).listen(Stream())
     kept.sweep(IDLE_SECONDS + 1)

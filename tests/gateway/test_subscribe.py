@@ -8,10 +8,12 @@ import pytest
 from eventually import eventually
 from gateway_caller import Answered, Caller, Json
 from gateway_served import Serve, Served
-from gateway_world import ALICE, BOB, gateway, installation, pinned
+from gateway_world import ALICE, BOB, Manifest, gateway, installation, pinned, snapshot_of
+from http_sse_client import Sse
 from watched_server import SUBSCRIPTION, WatchedServer, watched_server
 
 UPDATED = "notifications/resources/updated"
+every_client = pytest.mark.parametrize("client", ["streamable-http", "http-sse", "modern"])
 pytestmark = pytest.mark.requirement("GW-5", "GW-16")
 
 
@@ -21,12 +23,45 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[WatchedServer]
         yield running
 
 
+def world(server: WatchedServer, *, has_changed: bool = False, resources: tuple[str, ...] = ("a://0", "a://1")) -> list[Manifest]:
+    """Return an installation, whose connection may be another one by now, and what a gateway shows of it."""
+    bot = installation("bot", team="engineering", url=server.url, client_headers=not has_changed)
+    return [*bot, gateway("tools", pinned("bot", resources=list(resources)))]
+
+
 def start(serve: Serve, server: WatchedServer) -> Served:
-    return serve(installation("bot", team="engineering", url=server.url), gateway("tools", pinned("bot", resources=["a://0", "a://1"])))
+    return serve(world(server))
+
+
+def put_in_force(served: Served, manifests: list[Manifest]) -> None:
+    snapshot = snapshot_of(manifests)
+    served.current.publish(snapshot)
+    served.upstreams.keep(snapshot)
+
+
+async def subscribed(caller: Caller, uri: str, *, client: str) -> asyncio.Task[Answered]:
+    """Have a client told of a resource, and return its stream."""
+    if client == "http-sse":
+        sse = Sse(caller)
+        await sse.open()
+        await sse.initialize()
+        assert (await sse.ask("resources/subscribe", {"uri": uri}))["result"] == {}
+        return sse.stream
+    if client == "streamable-http":
+        await caller.initialize()
+        assert (await caller.request("resources/subscribe", {"uri": uri})).result == {}
+        return await listening(caller)
+    stream = asyncio.create_task(caller.modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": [uri]}}))
+    await eventually(lambda: caller.channel.said)
+    return stream
+
+
+def uris(caller: Caller) -> list[str]:
+    return [str(one["uri"]) for one in told(caller)]
 
 
 def told(caller: Caller) -> list[Json]:
-    return [one["params"] for one in caller.channel.said if one["method"] == UPDATED]
+    return [one["params"] for one in caller.channel.said if one.get("method") == UPDATED]
 
 
 async def listening(caller: Caller) -> asyncio.Task[Answered]:
@@ -98,3 +133,75 @@ async def test_what_is_not_selected_or_not_told_of_cannot_be_subscribed_to(serve
         assert (await caller.request("resources/subscribe", {"uri": "a://0"})).error["code"] == -32000
     for method in ("resources/subscribe", "resources/unsubscribe"):
         assert (await caller.modern(method, {"uri": "a://0"})).status == 404
+
+
+@every_client
+async def test_a_subscription_goes_on_where_the_connection_to_its_server_has_changed(
+    serve: Serve, server: WatchedServer, client: str
+) -> None:
+    served = start(serve, server)
+    caller = served.caller(ALICE)
+    stream = await subscribed(caller, "a://0", client=client)
+    await eventually(lambda: len(server.streams) == 1)
+    put_in_force(served, world(server, has_changed=True))
+    # Of what happened meanwhile nobody has heard: it counts as changed.
+    await eventually(lambda: uris(caller) == ["a://0"])
+    await eventually(lambda: len(server.streams) == 1 and server.watched == {"a://0"})
+    await server.changed("a://0")
+    await eventually(lambda: uris(caller) == ["a://0", "a://0"])
+    assert "resources/unsubscribe" not in [one.method for one in server.requests]  # with a credential that counts no more
+    caller.channel.leave()
+    await asyncio.wait_for(stream, 5)
+
+
+async def test_a_legacy_client_that_did_not_listen_meanwhile_is_told_when_it_does(serve: Serve, server: WatchedServer) -> None:
+    served = start(serve, server)
+    caller = served.caller(ALICE)
+    await caller.initialize()
+    await caller.request("resources/subscribe", {"uri": "a://0"})
+    put_in_force(served, world(server, has_changed=True))
+    await eventually(lambda: not server.streams)
+    stream = await listening(caller)
+    await eventually(lambda: uris(caller) == ["a://0"])
+    await server.changed("a://0")
+    await eventually(lambda: uris(caller) == ["a://0", "a://0"])
+    caller.channel.leave()
+    await asyncio.wait_for(stream, 5)
+
+
+@every_client
+async def test_who_may_not_read_a_resource_any_more_hears_nothing_of_it(serve: Serve, server: WatchedServer, client: str) -> None:
+    served = start(serve, server)
+    caller, other = served.caller(ALICE), served.caller(ALICE)
+    streams = [await subscribed(caller, "a://0", client=client), await subscribed(other, "a://1", client=client)]
+    await eventually(lambda: server.streams and server.watched == {"a://0", "a://1"})
+    put_in_force(served, world(server, resources=("a://1",)))
+    await eventually(lambda: len(server.streams) == 1 and server.watched == {"a://1"})
+    for uri in ("a://0", "a://1"):
+        await server.changed(uri)
+    await eventually(lambda: uris(other) == ["a://1"])
+    assert uris(caller) == []
+    put_in_force(served, world(server))
+    await eventually(lambda: uris(caller) == ["a://0"])
+    for one in (caller, other):
+        one.channel.leave()
+    await asyncio.wait_for(asyncio.gather(*streams), 5)
+
+
+@every_client
+async def test_a_server_that_cannot_be_asked_at_its_new_connection_is_asked_again(
+    serve: Serve, server: WatchedServer, client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wharfinger_gateway.listeners.LOOK_SECONDS", 0.05)
+    served = start(serve, server)
+    caller = served.caller(ALICE)
+    stream = await subscribed(caller, "a://0", client=client)
+    server.is_away = True
+    server.lose_everything()
+    put_in_force(served, world(server, has_changed=True))
+    await asyncio.sleep(0.2)
+    assert uris(caller) == []
+    server.is_away = False
+    await eventually(lambda: "a://0" in uris(caller) and server.watched == {"a://0"})
+    caller.channel.leave()
+    await asyncio.wait_for(stream, 5)
