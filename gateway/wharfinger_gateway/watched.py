@@ -135,7 +135,9 @@ class Watched:
         """Listen no longer."""
         self._has_missed = False
         if self._asking is not None:
+            # Forgotten at once: its task ends a moment later, and who comes until then is not to rely on it.
             self._asking.cancel()
+            self._asking = None
         for timer in self._changed.values():
             timer.cancel()
         self._changed.clear()
@@ -171,8 +173,8 @@ class Watched:
         asking.task = asyncio.create_task(self._keep_asking(asking, listen, headers))
         with suppress(TimeoutError):
             async with asyncio.timeout(OPEN_SECONDS):
-                while not self._asking.is_tried.is_set():
-                    await self._asking.is_tried.wait()
+                while (newest := self._asking) is not None and not newest.is_tried.is_set():
+                    await newest.is_tried.wait()
 
     async def _keep_asking(self, asking: _Asking, listen: Listen, headers: Mapping[str, str]) -> None:
         pause, loop = FIRST_PAUSE_SECONDS, asyncio.get_running_loop()

@@ -258,3 +258,21 @@ async def test_a_stream_stays_where_it_is_while_its_caller_calls(serve: Serve, s
     await call
     caller.channel.leave()
     await asyncio.wait_for(stream, 5)
+
+
+async def test_who_comes_in_the_moment_in_which_the_last_one_leaves_is_told(serve: Serve, server: WatchedServer) -> None:
+    served = serve(world(server))
+    caller = served.caller(ALICE)
+    stream = await listening(caller, modern=True)
+    await lists_followed(served)
+    await eventually(lambda: len(server.streams) == 1)
+    (reached,) = served.upstreams._kept.values()
+    heard: list[str] = []
+    for tell in [*reached.watched._lists.pop("resources"), *reached.watched._lists["prompts"]]:
+        reached.watched.unwatch_list("prompts", tell)
+    await reached.watched.watch_list("resources", heard.append, reached.headers)
+    await eventually(lambda: len(server.streams) == 1)
+    server.lose_everything()
+    # Asked again: for what was said meanwhile everybody is told.
+    await eventually(lambda: heard == ["resources"])
+    await ended(stream, callers=(caller,))
