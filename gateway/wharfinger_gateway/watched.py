@@ -74,6 +74,8 @@ class Watched:
         self._unasked = unasked
         self._forget = forget
         self._resources: dict[str, set[Tell]] = {}
+        self._beginning: dict[str, asyncio.Task[None]] = {}
+        """The askings for a resource that the server has not answered yet, by URI."""
         self._lists: dict[str, set[Tell]] = {}
         self._asked_in: Handshake | None = None
         self._asking: _Asking | None = None
@@ -89,19 +91,32 @@ class Watched:
         return bool(self._resources or self._lists)
 
     async def watch(self, uri: str, tell: Tell, headers: Mapping[str, str]) -> None:
-        """Tell of changes of a resource from now on; raises UpstreamError where the server does not."""
+        """Tell of changes of a resource from now on; raises UpstreamError where the server does not.
+
+        The server is asked once, however many come before it has answered.
+        """
         watchers = self._resources.get(uri)
-        if watchers is not None:
-            watchers.add(tell)
+        if watchers is None:
+            if len(self._resources) >= MAX_WATCHED:
+                raise BusyError(f"{MAX_WATCHED} resources of the server are watched")
+            watchers = self._resources[uri] = set()
+            self._beginning[uri] = asyncio.create_task(self._ask("resources/subscribe", uri, headers))
+        watchers.add(tell)
+        beginning = self._beginning.get(uri)
+        if beginning is None:
             return
-        if len(self._resources) >= MAX_WATCHED:
-            raise BusyError(f"{MAX_WATCHED} resources of the server are watched")
-        self._resources[uri] = {tell}
         try:
-            await self._ask("resources/subscribe", uri, headers)
+            await asyncio.shield(beginning)
         except BaseException:
-            self._resources.pop(uri, None)
+            watchers.discard(tell)
+            if not watchers or beginning.done():
+                beginning.cancel()
+                if self._resources.get(uri) is watchers:
+                    del self._resources[uri]
             raise
+        finally:
+            if self._beginning.get(uri) is beginning and (beginning.done() or not watchers):
+                del self._beginning[uri]
 
     async def unwatch(self, uri: str, tell: Tell, headers: Mapping[str, str]) -> None:
         """Tell no more; the server is told as far as it listens."""

@@ -194,14 +194,15 @@ async def test_a_server_that_cannot_be_asked_at_its_new_connection_is_asked_agai
 ) -> None:
     monkeypatch.setattr("wharfinger_gateway.listeners.LOOK_SECONDS", 0.05)
     served = start(serve, server)
-    caller = served.caller(ALICE)
-    stream = await subscribed(caller, "a://0", client=client)
+    callers = [served.caller(ALICE) for _ in range(3)]
+    streams = [await subscribed(caller, "a://0", client=client) for caller in callers]
     server.is_away = True
     server.lose_everything()
     put_in_force(served, world(server, has_changed=True))
     await asyncio.sleep(0.2)
-    assert uris(caller) == []
+    assert [uris(caller) for caller in callers] == [[], [], []]
     server.is_away = False
-    await eventually(lambda: "a://0" in uris(caller) and server.watched == {"a://0"})
-    caller.channel.leave()
-    await asyncio.wait_for(stream, 5)
+    await eventually(lambda: all(uris(caller) for caller in callers) and server.watched == {"a://0"})
+    for caller in callers:
+        caller.channel.leave()
+    await asyncio.wait_for(asyncio.gather(*streams), 5)
