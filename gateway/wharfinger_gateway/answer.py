@@ -23,7 +23,7 @@ from wharfinger_gateway.reply import Answer, refused, result, served
 from wharfinger_gateway.scope import CancelScope
 from wharfinger_gateway.selection import KINDS, members_of
 from wharfinger_gateway.server_info import capabilities
-from wharfinger_gateway.subscribe import MAX_SUBSCRIPTIONS, Subscription, subscribe, watch
+from wharfinger_gateway.subscribe import MAX_SUBSCRIPTIONS, Client, Subscription, subscribe, watch
 from wharfinger_gateway.subscription import acknowledgement, announcement, ending, wanted_kinds, wanted_resources
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.trace import Trace
@@ -158,7 +158,7 @@ class Answerer:
         watching: dict[str, Subscription] = {}
         if "resources" in capabilities(question.permit.gateway):
             for uri in wanted_resources(request.params)[:MAX_SUBSCRIPTIONS]:
-                begun = await watch(uri, tell, question, self._servers)
+                begun = await watch(uri, Client(tell, listener.updated), question, self._servers)
                 if not isinstance(begun, Refusal):
                     watching[uri] = begun
         return watching

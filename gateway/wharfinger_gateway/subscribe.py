@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from wharfinger_gateway.asking import listening_by
 from wharfinger_gateway.authorize import Permit
@@ -28,6 +28,14 @@ MAX_SUBSCRIPTIONS: Final = 64
 _under_way: set[asyncio.Task[None]] = set()
 
 
+class Client(NamedTuple):
+    """Who is told."""
+
+    tell: Tell
+    untold: dict[str, None]
+    """URIs of which he is still to be told."""
+
+
 class Subscription:
     """One resource that a client is told of. Belongs to one event loop; `end` it.
 
@@ -35,9 +43,10 @@ class Subscription:
     more he hears nothing.
     """
 
-    def __init__(self, uri: str, tell: Tell, owner: Assignment, rules: Rules, upstreams: Upstreams) -> None:
+    def __init__(self, uri: str, client: Client, owner: Assignment, rules: Rules, upstreams: Upstreams) -> None:
         self._uri = uri
-        self._tell = tell
+        self._client = client
+        self._tell = client.tell
         self._owner = owner
         self._asking = listening_by(rules)
         self._upstreams = upstreams
@@ -59,6 +68,8 @@ class Subscription:
     def look(self, permit: Permit) -> None:
         """Follow what the client may now."""
         server = self._server(permit)
+        if server is None:
+            self._client.untold.pop(self._uri, None)
         if server is self._at:
             return
         self.end()
@@ -110,19 +121,19 @@ async def subscribe(question: Question, request: Request, servers: Servers) -> R
         return None
     if len(state.subscriptions) >= MAX_SUBSCRIPTIONS:
         return Refusal(Reason.PARAMS_INVALID, detail=f"a session has at most {MAX_SUBSCRIPTIONS} subscriptions")
-    begun = await watch(uri, state.tell_updated, question, servers)
+    begun = await watch(uri, Client(state.tell_updated, state.updated), question, servers)
     if isinstance(begun, Refusal):
         return begun
     state.subscriptions[uri] = begun
     return None
 
 
-async def watch(uri: str, tell: Tell, question: Question, servers: Servers) -> Subscription | Refusal:
+async def watch(uri: str, client: Client, question: Question, servers: Servers) -> Subscription | Refusal:
     """Begin a subscription; or return why it cannot be."""
     owner = await owner_of_resource(uri, question, servers)
     if isinstance(owner, Refusal):
         return owner
-    subscription = Subscription(uri, tell, owner, question.rules, servers.upstreams)
+    subscription = Subscription(uri, client, owner, question.rules, servers.upstreams)
     return await subscription.begin(question.permit) or subscription
 
 

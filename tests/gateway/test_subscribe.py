@@ -188,6 +188,23 @@ async def test_who_may_not_read_a_resource_any_more_hears_nothing_of_it(serve: S
     await asyncio.wait_for(asyncio.gather(*streams), 5)
 
 
+async def test_what_changed_before_the_right_to_read_it_was_taken_away_is_not_told_either(serve: Serve, server: WatchedServer) -> None:
+    served = start(serve, server)
+    caller = served.caller(ALICE)
+    await caller.initialize()
+    for uri in ("a://0", "a://1"):
+        await caller.request("resources/subscribe", {"uri": uri})
+    await eventually(lambda: server.streams and server.watched == {"a://0", "a://1"})
+    for uri in ("a://0", "a://1"):
+        await server.changed(uri)
+    await asyncio.sleep(0.1)
+    put_in_force(served, world(server, resources=("a://1",)))
+    stream = await listening(caller)
+    await eventually(lambda: uris(caller) == ["a://1"])
+    caller.channel.leave()
+    await asyncio.wait_for(stream, 5)
+
+
 @every_client
 async def test_a_server_that_cannot_be_asked_at_its_new_connection_is_asked_again(
     serve: Serve, server: WatchedServer, client: str, monkeypatch: pytest.MonkeyPatch
