@@ -5,7 +5,8 @@ Invariants:
   again meanwhile is two changes.
 * The copy is never emptied by a failure: only a complete list or a DELETED event removes an object.
 * `run` ends by cancellation only. A failure is kept in `problem`, and tried again after 0.5 to 30 seconds.
-* What a write returned may be taken in at once; nothing older overrides it, be it an event on its way or a list taken before.
+* What a write returned may be taken in at once; nothing older overrides it, be it an event on its way or a list taken before. Where the
+  object's end was told before the write was answered, it stays gone.
 * The store is changed before `on_change` is told, and `on_change` is told in the order of the API server.
 """
 
@@ -13,6 +14,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Literal
@@ -31,6 +33,8 @@ OnChange = Callable[[ChangeType, Object | None, Object | None], None]
 Transform = Callable[[Object], Object]
 
 RETRY_BASE, RETRY_CAP = 0.5, 30.0
+ENDS_KEPT = 4096
+"""Of objects, the newest: more than can end while one write is answered."""
 HEALTHY_AFTER = 10.0
 """Seconds after which a watch that ended counts as a good one, although it delivered nothing."""
 WATCH_SECONDS = (240, 480)
@@ -74,6 +78,8 @@ class Informer:
         self._heard = False
         self._written: dict[Key, int] = {}
         """Resource versions of what was taken in from writes and not yet seen in a list or an event."""
+        self._ended: OrderedDict[Key, int] = OrderedDict()
+        """At which resource version objects were seen to be gone, the newest last."""
 
     @property
     def store(self) -> Mapping[Key, Object]:
@@ -88,6 +94,8 @@ class Informer:
         """Take in what a write returned, so that the next look does not see the time before; `on_change` is not told."""
         key, version = _key(written), int(written["metadata"]["resourceVersion"])
         known = self._store.get(key)
+        if version <= self._ended.get(key, 0):
+            return
         if known is None or int(known["metadata"]["resourceVersion"]) < version:
             self._store[key] = self._transform(written)
             self._written[key] = version
@@ -130,7 +138,7 @@ class Informer:
                     self._put(item)
         for key in self._store.keys() - seen:
             if self._written.get(key, 0) <= int(version):
-                self._remove(key)
+                self._remove(key, version)
         self._written = {key: written for key, written in self._written.items() if written > int(version)}
         self._version = version
         self.synced.set()
@@ -154,7 +162,7 @@ class Informer:
         if event.type != "BOOKMARK" and not self._is_older(event.key, event.version):
             self._written.pop(event.key, None)
             if event.type == "DELETED":
-                self._remove(event.key)
+                self._remove(event.key, event.version)
             # Not even read, where a write of ours has told it before.
             elif not self._has(event.key, event.version):
                 self._put(event.object)
@@ -174,14 +182,18 @@ class Informer:
         if old is not None and old["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]:
             return key
         if old is not None and old["metadata"]["uid"] != found["metadata"]["uid"]:
-            self._remove(key)
+            self._remove(key, old["metadata"]["resourceVersion"])
             old = None
         new = self._transform(found)
         self._store[key] = new
         self._tell("MODIFIED" if old else "ADDED", old, new)
         return key
 
-    def _remove(self, key: Key) -> None:
+    def _remove(self, key: Key, version: str) -> None:
+        self._ended[key] = int(version)
+        self._ended.move_to_end(key)
+        if len(self._ended) > ENDS_KEPT:
+            self._ended.popitem(last=False)
         if (old := self._store.pop(key, None)) is not None:
             self._tell("DELETED", old, None)
 

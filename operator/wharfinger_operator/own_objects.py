@@ -90,8 +90,12 @@ class OwnObjects:
             self._put(kind, key, version, None if event == "DELETED" else manifest)
 
     def took(self, kind: Kind, manifest: Mapping[str, Any]) -> None:
-        """Take in what a write of ours returned: the event of it may come after the next look at this object."""
-        self._put(kind, _key(manifest), _version(manifest), manifest, ours=True)
+        """Take in what a write of ours returned: the event of it may come after the next look at this object.
+
+        The deletion of the object may have been told before the answer to the write: what is gone stays so.
+        """
+        if (key := _key(manifest)) in self._store[kind.kind]:
+            self._put(kind, key, _version(manifest), manifest, ours=True)
 
     def doubt(self, kind: Kind) -> None:
         """Have a kind listed: what vanished may not have been reported."""

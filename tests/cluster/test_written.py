@@ -62,3 +62,24 @@ async def test_a_list_from_before_a_write_does_not_take_it_back(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def test_what_is_deleted_before_its_write_is_answered_stays_deleted(cluster: Cluster, namespace: str) -> None:
+    informer = Informer(cluster, CONFIG_MAP, Scope(namespace, fields="metadata.name!=kube-root-ca.crt"))
+    task = asyncio.create_task(informer.run())
+    try:
+        await eventually(informer.synced.is_set)
+        body = {"metadata": {"name": "a", "namespace": namespace}, "data": {"key": "1"}}
+        written = await cluster.apply(CONFIG_MAP, body)
+        await eventually(lambda: informer.get("a", namespace))
+        await cluster.delete(CONFIG_MAP, "a", namespace)
+        await eventually(lambda: informer.get("a", namespace) is None)
+        informer.take(written)
+        assert informer.get("a", namespace) is None
+
+        informer.take(await cluster.apply(CONFIG_MAP, body))
+        assert informer.get("a", namespace) is not None
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

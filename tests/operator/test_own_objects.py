@@ -68,3 +68,17 @@ async def test_what_was_made_again_meanwhile_is_taken_in() -> None:
     await reading
 
     assert copy.get(INSTALLATION, "x", "a") is not None
+
+
+@pytest.mark.requirement("INS-8")
+async def test_what_is_deleted_before_our_write_is_answered_stays_deleted() -> None:
+    copy = copy_of(SlowCluster())
+    copy.take(INSTALLATION, "ADDED", installation("x", 5))
+
+    copy.take(INSTALLATION, "DELETED", installation("x", 7))
+    copy.took(INSTALLATION, installation("x", 6))
+    assert copy.get(INSTALLATION, "x", "a") is None
+
+    copy.take(INSTALLATION, "ADDED", installation("x", 8))
+    copy.took(INSTALLATION, installation("x", 9))
+    assert copy.get(INSTALLATION, "x", "a").metadata.resource_version == "9"
