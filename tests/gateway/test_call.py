@@ -217,8 +217,7 @@ async def test_a_changed_connection_is_used_at_the_next_call_and_the_old_one_is_
     served = serve(bot(legacy_server), gateway("tools", pinned("bot")))
     await served.caller(ALICE).call("bot__echo")
     after = snapshot_of(bot(modern_server), gateway("tools", pinned("bot")))
-    served.current.publish(after)
-    served.upstreams.keep(after)
+    served.put_in_force(after)
     assert len(served.upstreams) == 0
     await served.caller(ALICE).call("bot__echo")
     assert (len(legacy_server.calls()), len(modern_server.calls())) == (1, 1)

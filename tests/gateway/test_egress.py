@@ -31,9 +31,7 @@ def publish(served: Served, *parts: list[Manifest]) -> None:
     # What is made anew here is newer; in a cluster it would be the same object.
     known = served.current.snapshot.installations if served.current.snapshot else {}
     same = {key: dataclasses.replace(one, created=known[key].created) for key, one in snapshot.installations.items() if key in known}
-    snapshot = dataclasses.replace(snapshot, installations={**snapshot.installations, **same})
-    served.current.publish(snapshot)
-    served.upstreams.keep(snapshot)
+    served.put_in_force(dataclasses.replace(snapshot, installations={**snapshot.installations, **same}))
 
 
 @pytest.mark.parametrize("modern", [False, True], ids=["legacy-client", "modern-client"])

@@ -27,9 +27,7 @@ def bot(url: str, transport: Literal["Auto", "SSE"] = "SSE", egress: EgressRules
 
 def publish(served: Served, *parts: list[Manifest]) -> None:
     """Let other connections count, as the watch does."""
-    snapshot = snapshot_of(*parts, gateway("tools", pinned("bot")))
-    served.current.publish(snapshot)
-    served.upstreams.keep(snapshot)
+    served.put_in_force(snapshot_of(*parts, gateway("tools", pinned("bot"))))
 
 
 @pytest.mark.parametrize("transport", ["Auto", "SSE"])

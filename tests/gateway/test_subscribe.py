@@ -33,12 +33,6 @@ def start(serve: Serve, server: WatchedServer) -> Served:
     return serve(world(server))
 
 
-def put_in_force(served: Served, manifests: list[Manifest]) -> None:
-    snapshot = snapshot_of(manifests)
-    served.current.publish(snapshot)
-    served.upstreams.keep(snapshot)
-
-
 async def subscribed(caller: Caller, uri: str, *, client: str) -> asyncio.Task[Answered]:
     """Have a client told of a resource, and return its stream."""
     if client == "http-sse":
@@ -143,7 +137,7 @@ async def test_a_subscription_goes_on_where_the_connection_to_its_server_has_cha
     caller = served.caller(ALICE)
     stream = await subscribed(caller, "a://0", client=client)
     await eventually(lambda: len(server.streams) == 1)
-    put_in_force(served, world(server, has_changed=True))
+    served.put_in_force(snapshot_of(world(server, has_changed=True)))
     # Of what happened meanwhile nobody has heard: it counts as changed.
     await eventually(lambda: uris(caller) == ["a://0"])
     await eventually(lambda: len(server.streams) == 1 and server.watched == {"a://0"})
@@ -159,7 +153,7 @@ async def test_a_legacy_client_that_did_not_listen_meanwhile_is_told_when_it_doe
     caller = served.caller(ALICE)
     await caller.initialize()
     await caller.request("resources/subscribe", {"uri": "a://0"})
-    put_in_force(served, world(server, has_changed=True))
+    served.put_in_force(snapshot_of(world(server, has_changed=True)))
     await eventually(lambda: not server.streams)
     stream = await listening(caller)
     await eventually(lambda: uris(caller) == ["a://0"])
@@ -175,13 +169,13 @@ async def test_who_may_not_read_a_resource_any_more_hears_nothing_of_it(serve: S
     caller, other = served.caller(ALICE), served.caller(ALICE)
     streams = [await subscribed(caller, "a://0", client=client), await subscribed(other, "a://1", client=client)]
     await eventually(lambda: server.streams and server.watched == {"a://0", "a://1"})
-    put_in_force(served, world(server, resources=("a://1",)))
+    served.put_in_force(snapshot_of(world(server, resources=("a://1",))))
     await eventually(lambda: len(server.streams) == 1 and server.watched == {"a://1"})
     for uri in ("a://0", "a://1"):
         await server.changed(uri)
     await eventually(lambda: uris(other) == ["a://1"])
     assert uris(caller) == []
-    put_in_force(served, world(server))
+    served.put_in_force(snapshot_of(world(server)))
     await eventually(lambda: uris(caller) == ["a://0"])
     for one in (caller, other):
         one.channel.leave()
@@ -198,7 +192,7 @@ async def test_what_changed_before_the_right_to_read_it_was_taken_away_is_not_to
     for uri in ("a://0", "a://1"):
         await server.changed(uri)
     await asyncio.sleep(0.1)
-    put_in_force(served, world(server, resources=("a://1",)))
+    served.put_in_force(snapshot_of(world(server, resources=("a://1",))))
     stream = await listening(caller)
     await eventually(lambda: uris(caller) == ["a://1"])
     caller.channel.leave()
@@ -215,7 +209,7 @@ async def test_a_server_that_cannot_be_asked_at_its_new_connection_is_asked_agai
     streams = [await subscribed(caller, "a://0", client=client) for caller in callers]
     server.is_away = True
     server.lose_everything()
-    put_in_force(served, world(server, has_changed=True))
+    served.put_in_force(snapshot_of(world(server, has_changed=True)))
     await asyncio.sleep(0.2)
     assert [uris(caller) for caller in callers] == [[], [], []]
     server.is_away = False

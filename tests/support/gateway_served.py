@@ -8,6 +8,7 @@ from gateway_world import Manifest, current_of
 from wharfinger_gateway.current import Current
 from wharfinger_gateway.pipeline import Pipeline
 from wharfinger_gateway.replica import Place
+from wharfinger_gateway.snapshot import Snapshot
 from wharfinger_gateway.telemetry import Telemetry
 from wharfinger_gateway.upstreams import Upstreams
 from wharfinger_mcp.http_client import HttpClient
@@ -28,6 +29,11 @@ class Served:
     def caller(self, token: str | None, gateway: str = "dev.tools") -> Caller:
         """Return a client with a token."""
         return Caller(self.pipeline.serve, token, gateway)
+
+    def put_in_force(self, snapshot: Snapshot) -> None:
+        """Let another snapshot count, as the watch does."""
+        self.current.publish(snapshot)
+        self.upstreams.keep(snapshot)
 
 
 Serve = Callable[..., Served]
