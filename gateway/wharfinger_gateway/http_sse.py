@@ -72,7 +72,6 @@ class HttpSse:
             await incoming.channel.event("endpoint", endpoint.encode())
             listener = Listener(incoming, announcement, state.updated)
             state.listen(listener)
-            listener.on_look.append(state.look)
             incoming.channel.on_leave(partial(_cancel, under_way))
             changes = ListChanges(listener, Within(session, state), TOLD, self._replica.upstreams)
             try:

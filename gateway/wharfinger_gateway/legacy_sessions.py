@@ -59,7 +59,6 @@ class LegacySessions:
             return Refusal(Reason.STREAM_NOT_ACCEPTED)
         listener = Listener(incoming, announcement, rules.state.updated)
         rules.state.listen(listener)
-        listener.on_look.append(rules.state.look)
         changes = ListChanges(listener, rules, TOLD, self._replica.upstreams)
         try:
             return await self._replica.listeners.serve(listener, permit, TOLD) or UNANSWERED

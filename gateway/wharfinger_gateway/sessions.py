@@ -27,6 +27,9 @@ IDLE_SECONDS: Final = 1800.0
 class Stream(Protocol):
     """On which a client listens."""
 
+    on_look: list[Callable[[Permit], None]]
+    """Take what the client may now, whenever that is looked at."""
+
     def look(self) -> None:
         """There is something to tell."""
 
@@ -102,6 +105,7 @@ class LegacySession:
         """Take a new stream in place of the one that there is: its client has lost that, though nobody may have told us."""
         if self.stream is not None:
             self.stream.end()
+        stream.on_look.append(self.look)
         self.stream = stream
 
     def left(self, stream: Stream) -> None:

@@ -46,7 +46,6 @@ class Subscription:
     def __init__(self, uri: str, client: Client, owner: Assignment, rules: Rules, upstreams: Upstreams) -> None:
         self._uri = uri
         self._client = client
-        self._tell = client.tell
         self._owner = owner
         self._asking = listening_by(rules)
         self._upstreams = upstreams
@@ -59,7 +58,7 @@ class Subscription:
             return choice
         try:
             server = self._upstreams.of(choice.installation, permit.principal, self._asking)
-            await server.watched.watch(self._uri, self._tell, server.headers)
+            await server.watched.watch(self._uri, self._client.tell, server.headers)
         except UpstreamError:
             return Refusal(Reason.UPSTREAM_FAILED)
         self._at = server
@@ -80,7 +79,7 @@ class Subscription:
     def end(self) -> None:
         """Tell no more."""
         if self._at is not None:
-            _in_background(self._at.watched.unwatch(self._uri, self._tell, self._at.headers))
+            _in_background(self._at.watched.unwatch(self._uri, self._client.tell, self._at.headers))
             self._at = None
 
     def _server(self, permit: Permit) -> Reached | None:
@@ -96,14 +95,14 @@ class Subscription:
     async def _return(self, server: Reached) -> None:
         """Have it watched at another connection; a server that cannot be asked is asked again at the next look."""
         try:
-            await server.watched.watch(self._uri, self._tell, server.headers)
+            await server.watched.watch(self._uri, self._client.tell, server.headers)
         except UpstreamError:
             if self._at is server:
                 self._at = None
             return
         if self._at is server:
             # Of what changed meanwhile nobody has heard.
-            self._tell(self._uri)
+            self._client.tell(self._uri)
 
 
 async def subscribe(question: Question, request: Request, servers: Servers) -> Refusal | None:

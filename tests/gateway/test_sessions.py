@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from wharfinger_gateway import sessions
+from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.session import Session
 from wharfinger_gateway.sessions import IDLE_SECONDS, Sessions
 
@@ -14,6 +15,7 @@ from wharfinger_gateway.sessions import IDLE_SECONDS, Sessions
 class Stream:
     def __init__(self) -> None:
         self.ended = False
+        self.on_look: list[Callable[[Permit], None]] = []
 
     def look(self) -> None:
         raise AssertionError("nothing to tell")
