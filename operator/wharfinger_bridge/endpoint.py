@@ -6,6 +6,7 @@
 A request is sent to the server at most once; `answers` tells whether it was.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
@@ -39,6 +40,7 @@ from wharfinger_bridge.translate import Server, asked_for, discover_result, init
 PATH: Final = "/mcp"
 
 _SESSION = "mcp-session-id"
+_CANCEL_SECONDS = 5.0
 _OF_ONE_CALLER = frozenset({"notifications/roots/list_changed", "notifications/progress"})
 _BEGIN = "this server has sessions: begin with initialize"
 
@@ -160,7 +162,7 @@ class Endpoint:
         exchange.bound(self._call_timeout)
         if session:
             self._cancellable[session, request.id] = call
-            exchange.at_end(partial(self._forget, (session, request.id), call))
+            exchange.at_end(partial(self._let_go, (session, request.id), call))
         return await exchange.response()
 
     def _listen(self, request: Request, era: Era, server: Server) -> Response:
@@ -170,6 +172,13 @@ class Endpoint:
         if self._announcements.is_full:
             return unavailable("too many streams are open", request.id)
         return stream(self._announcements.modern_stream(kinds & requested(request.params), request.id))
+
+    def _let_go(self, key: tuple[str, RequestId], call: Call) -> None:
+        """Forget a call; one whose caller left before its answer a little later, for many close the stream before they say that they cancel."""
+        if call.is_abandoned:
+            asyncio.get_running_loop().call_later(_CANCEL_SECONDS, self._forget, key, call)
+        else:
+            self._forget(key, call)
 
     def _forget(self, key: tuple[str, RequestId], call: Call) -> None:
         if self._cancellable.get(key) is call:
@@ -204,7 +213,7 @@ class Endpoint:
         id_ = notification.params.get("requestId")
         if notification.method != "notifications/cancelled" or isinstance(id_, bool) or not isinstance(id_, int | str):
             return
-        call = self._cancellable.get((session, id_))
+        call = self._cancellable.pop((session, id_), None)
         if call is not None:
             call.cancel(Lost("Cancelled", "cancelled by the caller"))
 

@@ -163,6 +163,22 @@ async def test_a_cancelled_call_ends_at_once_and_only_for_the_session_that_cance
     calls[0].cancel()
 
 
+async def test_a_caller_that_leaves_before_it_says_that_it_cancels_is_heard(start: Start) -> None:
+    bridge = await start()
+    session = (await bridge.request("initialize")).headers["Mcp-Session-Id"]
+    leaving = asyncio.create_task(bridge.call("hang", id_=5, session=session))
+    await bridge.logged("hanging")
+    leaving.cancel()
+    await bridge.logged("call abandoned")
+    cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}}
+
+    for _ in range(2):
+        await bridge.post(cancelled, Mcp_Session_Id=session)
+
+    heard = [one for one in (await bridge.call("notifications")).value if one["method"] == "notifications/cancelled"]
+    assert len(heard) == 1
+
+
 @pytest.mark.parametrize(("server", "modern"), ERAS)
 async def test_a_caller_that_leaves_cancels_only_where_its_era_says_so(start: Start, server: str, modern: bool) -> None:
     bridge = await start("--era", server)
