@@ -106,7 +106,9 @@ class LegacyPeer:
         id_ = f"question-{next(self._ids)}"
         answered = self._asked[id_] = asyncio.get_running_loop().create_future()
         try:
-            await send(rpc.request(id_, *question))
+            method, params = question
+            # What a page is opened for has an id in these revisions.
+            await send(rpc.request(id_, method, {**params, "elicitationId": id_} if params.get("mode") == "url" else params))
             answer = await answered
         finally:
             self._asked.pop(id_, None)

@@ -14,6 +14,7 @@ def sample(prompt: str, most: int = 100) -> Question:
     return "sampling/createMessage", {"messages": [message], "maxTokens": most}
 
 
+PAGE: Question = ("elicitation/create", {"mode": "url", "message": "Please log in", "url": "https://login.example.com/begin"})
 ROOTS: Question = ("roots/list", {})
 NAME = form("What is your name?", ("name",), name={"type": "string"})
 CONFIRM = form("Please confirm", ("ok",), ok={"type": "boolean"})

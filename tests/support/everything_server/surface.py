@@ -25,6 +25,7 @@ class Surface:
 
     def __init__(self) -> None:
         self.hearers: set[Hearer] = set()
+        self.given_up: list[str] = []
         self._changes = 0
 
     async def changed(self, kind: str) -> None:

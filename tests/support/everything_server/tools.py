@@ -1,5 +1,6 @@
 """The tools: one table, name to definition and behaviour. Each behaves alike towards clients of both eras."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -18,6 +19,9 @@ class Announcer(Protocol):
 
     async def updated(self, uri: str) -> None:
         """Say that a resource has changed."""
+
+    given_up: list[str]
+    """Words of the calls that their clients have ended."""
 
 
 Behaviour = Callable[[Conversation, Json, Announcer], Awaitable[list[Json]]]
@@ -137,6 +141,20 @@ async def _ask_what_can_be_asked(talk: Conversation, arguments: Json, announcer:
     return [text(f"answered: {await talk.ask(asked)}")]
 
 
+async def _wait(talk: Conversation, arguments: Json, announcer: Announcer) -> list[Json]:
+    await talk.progress(0, 1)
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        announcer.given_up.append(str(arguments.get("word", "")))
+        raise
+    return []
+
+
+async def _tell_given_up(talk: Conversation, arguments: Json, announcer: Announcer) -> list[Json]:
+    return [text(" ".join(announcer.given_up))]
+
+
 _SCHEMA_2020_12: Json = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",
@@ -189,6 +207,10 @@ TOOLS: Mapping[str, Tool] = {
     CHANGING: _tool("Change the tools", _changes("tools")),
     "test_trigger_prompt_change": _tool("Say that the prompts have changed", _changes("prompts")),
     "test_trigger_resource_update": _tool("Say that a resource has changed", _update, ("uri",), uri=_STRING),
+    "test_trigger_resource_change": _tool("Say that the resources have changed", _changes("resources")),
+    "test_wait": _tool("Wait until the client ends the call", _wait, ("word",), word=_STRING),
+    "test_given_up": _tool("Say which calls clients have ended", _tell_given_up),
+    "test_url_elicitation": _tool("Ask the user to open a page", _asks({"page": questions.PAGE}, words="opened")),
     "test_x_mcp_header": _tool("Take a header", _gives(text("valid")), region={"type": "string", "x-mcp-header": "Region"}),
     "test_input_required_result_elicitation": _tool("Ask for a name", _asks({"user_name": questions.NAME}, sealed=False, words="Hello")),
     "test_input_required_result_sampling": _tool(
