@@ -23,6 +23,8 @@ from wharfinger_mcp.jsonrpc import Notification, Request, Response
 MAX_CONVERSATIONS: Final = 1000
 MAX_UNHEARD: Final = 256
 """Messages that are kept while nobody listens; a server that says more is held up."""
+_TOGETHER_SECONDS: Final = 0.05
+"""How long after a question another one still goes to the client with it: a server that asks several things at once sends them so."""
 
 
 class Conversation:
@@ -46,23 +48,30 @@ class Conversation:
 
     async def go_on(self, relay: Relay) -> Response | Mapping[str, Request]:
         """Return the response, or what the server asks, by key; raises UpstreamError. What is said meanwhile goes to `relay`."""
-        while not self._open:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + (_TOGETHER_SECONDS if self._open else self._going.seconds)
+        while True:
             try:
-                async with asyncio.timeout(self._going.seconds):
+                async with asyncio.timeout_at(until):
                     heard = await self._heard.get()
             except TimeoutError:
+                if self._open:
+                    return dict(self._open)
                 self.cancel()
                 raise TimedOutError("the server did not answer in time") from None
             match heard:
                 case Notification():
                     await relay.take(heard)
+                    if not self._open:
+                        until = loop.time() + self._going.seconds
                 case Request():
+                    if not self._open:
+                        until = loop.time() + _TOGETHER_SECONDS
                     self._open[f"question-{heard.id}"] = heard
                 case Response():
                     return heard
                 case _:
                     raise heard
-        return dict(self._open)
 
     async def answer(self, answers: Mapping[str, Raw]) -> None:
         """Tell the server what the client has answered; what he has not stays open. Raises UpstreamError."""

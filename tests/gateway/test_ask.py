@@ -6,7 +6,7 @@ import json
 import pytest
 
 from asking_scene import ABLE, ANSWER, DECLARED, LINK, answer, asked, legacy_caller, modern_call, world
-from asking_server import FORM, AskingServer
+from asking_server import FORM, QUESTION, AskingServer
 from eventually import eventually
 from gateway_caller import Json
 from gateway_served import Serve
@@ -39,6 +39,16 @@ async def test_a_modern_client_is_asked_by_a_result_and_comes_back_with_the_answ
     assert second.result["resultType"] == "complete"
     assert len(asking.calls()) == (1 if asking.era == "legacy" else 2)
     assert [json.loads(line)["outcome"] for line in served.audit] == ["input_required", "ok"]
+
+
+async def test_what_an_older_server_asks_at_once_is_asked_of_a_modern_client_at_once(serve: Serve, old_asking: AskingServer) -> None:
+    old_asking.questions, old_asking.at_once = [QUESTION] * 3, True
+    caller = serve(world(old_asking)).caller(ALICE)
+    first = await modern_call(caller)
+    answers = dict.fromkeys(first.result["inputRequests"], ANSWER)
+    second = await modern_call(caller, id_=2, inputResponses=answers, requestState=first.result["requestState"])
+
+    assert json.loads(second.text) == {"1": ANSWER, "2": ANSWER, "3": ANSWER}
 
 
 async def test_an_answer_that_is_no_object_is_an_error_to_an_older_server(serve: Serve, old_asking: AskingServer) -> None:

@@ -24,6 +24,8 @@ class AskingServer(UpstreamServer):
     """How often a modern server asks."""
     on_get: bool = False
     """A legacy server asks on the stream of a GET, as some SDKs do."""
+    at_once: bool = False
+    """A legacy server asks all of its questions before it waits for an answer."""
     error: Json | None = None
     """What `ask` answers instead, once."""
     has_get: bool = True
@@ -66,14 +68,16 @@ class AskingServer(UpstreamServer):
     async def _ask_legacy(self, request: web.Request, message: Json) -> web.StreamResponse:
         stream = await _prepared(request)
         asked_on = self.streams[self._stream_of(request)] if self.on_get else stream
-        answers = {}
+        awaited: dict[str, asyncio.Future[Json]] = {}
         for number, (method, params) in enumerate(self.questions, 1):
             name = f"{request.headers['Mcp-Session-Id']}-{message['id']}-{number}"
             question = {"jsonrpc": "2.0", "id": name, "method": method, "params": params}
             self._answers[question["id"]] = asyncio.get_running_loop().create_future()
             await asked_on.write(b"data: " + json.dumps(question).encode() + b"\n\n")
-            answer = await self._answers[question["id"]]
-            answers[str(number)] = answer.get("result", answer.get("error"))
+            if not self.at_once:
+                await self._answers[name]
+            awaited[str(number)] = self._answers[name]
+        answers = {number: (await answer).get("result", answer.result().get("error")) for number, answer in awaited.items()}
         await stream.write(b"data: " + json.dumps(_answered(message, answers)).encode() + b"\n\n")
         return stream
 

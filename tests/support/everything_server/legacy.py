@@ -131,7 +131,8 @@ class _Talk(Conversation):
         await self._send(rpc.notification(method, params))
 
     async def put(self, questions: Mapping[str, Question], *, sealed: bool) -> dict[str, Json]:
-        return {key: await self._peer.put(question, self._send) for key, question in questions.items()}
+        answers = await asyncio.gather(*(self._peer.put(question, self._send) for question in questions.values()))
+        return dict(zip(questions, answers, strict=True))
 
     def hang_up(self) -> None:
         self._hang_up()
