@@ -13,7 +13,7 @@ from typing import Literal
 
 from bridge_process import OPERATOR, bridge
 from conformance_adapter import adapter
-from conformance_suite import CALL_TIMEOUT, REVISIONS, Verdicts, run_server_leg, tried_again
+from conformance_suite import CALL_TIMEOUT, REVISIONS, Verdicts, failed_checks, run_server_leg, tried_again
 from discovered_tools import Tools, discovered_tools
 from everything_process import STDIO, SUPPORT, everything_server
 from everything_server.tools import definitions
@@ -32,10 +32,12 @@ Run = tuple[UpstreamName, str]
 """An upstream and a revision."""
 
 
-async def run_all(tools: NodeTools, home: Path, said: Callable[[Run, str], bool] = lambda run, scenario: False) -> Mapping[Run, Verdicts]:
+async def run_all(
+    tools: NodeTools, home: Path, lost: Callable[[Run, str], frozenset[str] | None] = lambda run, scenario: None
+) -> Mapping[Run, Verdicts]:
     """Return the verdicts of every run; they wait for most of their time, so several go at once.
 
-    What fails although it is said to pass is tried again when the others are done.
+    A scenario in which other checks fail than are `lost` is tried again when the others are done; None: it is not of interest.
     """
     slots = asyncio.Semaphore(AT_ONCE)
     runs: list[Run] = [(upstream, revision) for upstream in UPSTREAMS for revision in REVISIONS]
@@ -45,7 +47,8 @@ async def run_all(tools: NodeTools, home: Path, said: Callable[[Run, str], bool]
             return await asyncio.to_thread(run_server_leg, tools, url, revision, home / f"{upstream}-{revision}")
 
     async def again(one: Run, verdicts: Verdicts) -> Verdicts:
-        doubtful = [scenario for scenario, failed in verdicts.items() if failed and said(one, scenario)]
+        expected = {scenario: lost(one, scenario) for scenario in verdicts}
+        doubtful = [scenario for scenario, failed in verdicts.items() if expected[scenario] not in (None, failed_checks(failed))]
         async with suite_url(one[0]) as url:
             found = await asyncio.to_thread(tried_again, tools, url, one[1], home / f"{one[0]}-{one[1]}", doubtful)
         return {**verdicts, **found}

@@ -44,6 +44,11 @@ def tried_again(tools: NodeTools, url: str, revision: str, home: Path, scenarios
     return {name: _run(tools, words, home / f"{name}-again")[0][name] for name, words in zip(chosen, options, strict=True)}
 
 
+def failed_checks(failures: Iterable[str]) -> frozenset[str]:
+    """Return which checks of a scenario failed."""
+    return frozenset(failure.partition(":")[0] for failure in failures)
+
+
 def run_client_scenario(tools: NodeTools, command: str, scenario: str, revision: str, home: Path) -> tuple[str, ...]:
     """Let the suite be the server of a client that a command starts, the suite's URL as its last argument; return what failed."""
     verdicts, done = _run(tools, ("client", "--command", command, "--scenario", scenario, "--spec-version", revision), home)
