@@ -5,7 +5,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,10 +17,11 @@ from conformance_suite import CALL_TIMEOUT, REVISIONS, Verdicts, failed_checks, 
 from discovered_tools import Tools, discovered_tools
 from everything_process import STDIO, SUPPORT, everything_server
 from everything_server.tools import definitions
-from gateway_process import GatewayProcess, gateway_process
+from gateway_process import GatewayProcess
 from gateway_world import ALICE, SECRET, Manifest, connection_of, dump, flat, gateway, installation, pinned
 from node_tools import NodeTools, node_tools
 from own_address import ADDRESS
+from replica_client import replica
 
 UpstreamName = Literal["legacy", "modern", "sse", "stdio", "session"]
 UPSTREAMS: tuple[UpstreamName, ...] = ("legacy", "modern", "sse", "stdio", "session")
@@ -53,7 +54,7 @@ async def run_all(
             found = await asyncio.to_thread(tried_again, tools, url, one[1], home / f"{one[0]}-{one[1]}", doubtful)
         return {**verdicts, **found}
 
-    async with upstreams(home) as urls, conformance_gateway(urls, home) as running:
+    async with upstreams(home) as urls, conformance_gateway(urls, home) as (running,):
 
         def suite_url(upstream: UpstreamName) -> AbstractAsyncContextManager[str]:
             return adapter(f"{running.url}/v1/mcp/dev.{upstream}", ALICE, PREFIX)
@@ -85,22 +86,23 @@ async def upstreams(home: Path) -> AsyncIterator[Mapping[str, str]]:
 
 
 @asynccontextmanager
-async def conformance_gateway(urls: Mapping[str, str], home: Path) -> AsyncIterator[GatewayProcess]:
-    """Run one gateway process with a gateway of the transport's name in front of each, and what has it know of changed tools."""
+async def conformance_gateway(urls: Mapping[str, str], home: Path, replicas: int = 1) -> AsyncIterator[Sequence[GatewayProcess]]:
+    """Run replicas with one gateway of the transport's name in front of each server, and have them know of changed tools."""
     path, found = home / "manifests", {str(upstream): _manifests(upstream, urls[upstream], definitions()) for upstream in UPSTREAMS}
     path.write_text(dump(flat(*found.values())))
-    async with gateway_process([str(SUPPORT / "gateway_offline.py"), str(path)]) as running:
+    async with AsyncExitStack() as stack:
+        running = [await replica(stack, path) for _ in range(replicas)]
 
         def put(name: str, tools: Tools) -> None:
             found[name] = _manifests(name, urls[name], tools)
-            # At once: the gateway may be reading what was put before.
+            # At once: a gateway may be reading what was put before.
             path.with_suffix(".next").write_text(dump(flat(*found.values())))
             path.with_suffix(".next").rename(path)
-            running.process.send_signal(signal.SIGHUP)
+            for one in running:
+                one.process.send_signal(signal.SIGHUP)
 
-        await running.ready()
-        async with discovered_tools({name: connection_of(made) for name, made in found.items()}, put):
-            yield running
+        await stack.enter_async_context(discovered_tools({name: connection_of(made) for name, made in found.items()}, put))
+        yield running
 
 
 def _manifests(upstream: str, url: str, tools: Tools) -> list[Manifest]:

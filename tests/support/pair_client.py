@@ -75,10 +75,9 @@ async def pair_client(kind: ClientName, endpoint: str, token: str) -> AsyncItera
     async with asyncio.timeout(60), AsyncExitStack() as stack:
         headers = {"Authorization": f"Bearer {token}"}
         if kind == "sse":
-            transport: Any = sse_client(f"{endpoint}/sse", headers=headers, timeout=20)
+            transport: Any = sse_client(f"{endpoint}/sse", headers=headers, httpx_client_factory=_fresh_connections)
         else:
-            http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=20))
-            transport = streamable_http_client(endpoint, http_client=http)
+            transport = streamable_http_client(endpoint, http_client=await stack.enter_async_context(_fresh_connections(headers)))
         client.session = await stack.enter_async_context(
             Client(
                 transport,
@@ -94,6 +93,13 @@ async def pair_client(kind: ClientName, endpoint: str, token: str) -> AsyncItera
         if kind != "modern":
             await client.session.set_logging_level("debug")
         yield client
+
+
+def _fresh_connections(
+    headers: dict[str, str] | None = None, timeout: httpx2.Timeout | None = None, auth: httpx2.Auth | None = None
+) -> httpx2.AsyncClient:
+    """Return a client that makes each request on a connection of its own."""
+    return httpx2.AsyncClient(headers=headers, timeout=30, auth=auth, limits=httpx2.Limits(max_keepalive_connections=0))
 
 
 @asynccontextmanager
