@@ -11,6 +11,7 @@ from gateway_world import ALICE
 from node_tools import NodeTools
 
 ERAS = ("legacy", "modern")
+CALL = ("--method", "tools/call", "--tool-name", "t__test_simple_text")
 FEATURES = {
     "lists prompts": (("--method", "prompts/list"), "t__test_prompt_with_arguments"),
     "gets a prompt": (
@@ -22,9 +23,21 @@ FEATURES = {
 }
 
 
-async def inspect(tools: NodeTools, running: GatewayProcess, home: Path, token: str, *arguments: str) -> tuple[int, str, str]:
-    url = f"{running.url}/v1/mcp/dev.tools"
-    options = ("--cli", url, "--transport", "http", "--format", "json", "--stored-auth-only", "--header", f"Authorization: Bearer {token}")
+async def inspect(
+    tools: NodeTools, running: GatewayProcess, home: Path, token: str, *arguments: str, path: str = "tools", transport: str = "http"
+) -> tuple[int, str, str]:
+    url = f"{running.url}/v1/mcp/dev.{path}"
+    options = (
+        "--cli",
+        url,
+        "--transport",
+        transport,
+        "--format",
+        "json",
+        "--stored-auth-only",
+        "--header",
+        f"Authorization: Bearer {token}",
+    )
     done = await asyncio.to_thread(tools.run, "mcp-inspector", *options, *arguments, home=home)
     return done.returncode, done.stdout, done.stderr
 
@@ -38,10 +51,20 @@ async def test_the_inspector_lists_the_tools(era: str, tools: NodeTools, running
     assert "t__test_simple_text" in [tool["name"] for tool in json.loads(out)["result"]["tools"]]
 
 
+@pytest.mark.parametrize("server_era", ERAS)
 @pytest.mark.parametrize("era", ERAS)
-async def test_the_inspector_calls_a_tool(era: str, tools: NodeTools, running: GatewayProcess, tmp_path: Path) -> None:
-    call = ("--method", "tools/call", "--tool-name", "t__test_simple_text")
-    code, out, err = await inspect(tools, running, tmp_path, ALICE, "--protocol-era", era, *call)
+async def test_the_inspector_calls_a_tool(era: str, server_era: str, tools: NodeTools, running: GatewayProcess, tmp_path: Path) -> None:
+    code, out, err = await inspect(tools, running, tmp_path, ALICE, "--protocol-era", era, *CALL, path=server_era)
+
+    assert code == 0, err
+    assert "This is a simple text response for testing." in out
+
+
+@pytest.mark.parametrize("server_era", ERAS)
+async def test_the_inspector_calls_a_tool_beside_a_stream(
+    server_era: str, tools: NodeTools, running: GatewayProcess, tmp_path: Path
+) -> None:
+    code, out, err = await inspect(tools, running, tmp_path, ALICE, *CALL, path=f"{server_era}/sse", transport="sse")
 
     assert code == 0, err
     assert "This is a simple text response for testing." in out

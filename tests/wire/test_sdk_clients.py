@@ -59,6 +59,7 @@ def python_2(mode: str) -> See:
             httpx2.AsyncClient(headers={"Authorization": f"Bearer {ALICE}"}, timeout=20) as http,
             Client(streamable_http_client(url, http_client=http), mode=mode, elicitation_callback=answer) as client,
         ):
+            revision = client.protocol_version
             listed = await client.list_tools()
             called = await client.call_tool("t__test_simple_text", {})
             asked = await client.call_tool("t__test_elicitation", {"message": "Who?"})
@@ -69,6 +70,7 @@ def python_2(mode: str) -> See:
         (contents,) = read.contents
         assert isinstance(contents, TextResourceContents)
         return {
+            "revision": revision,
             "tools": [one.name for one in listed.tools],
             "called": _text(called.content[0]),
             "asked": _text(asked.content[0]),
@@ -86,23 +88,26 @@ def _text(content: Any) -> str:
     return content.text
 
 
-CLIENTS_OF: dict[str, See] = {
-    "Python SDK 1": python_1,
-    "Python SDK 2, legacy": python_2("legacy"),
-    "Python SDK 2, newest": python_2("2026-07-28"),
-    "TypeScript SDK 1": typescript("typescript_1.mjs", "legacy"),
-    "TypeScript SDK 2, legacy": typescript("typescript_2.mjs", "legacy"),
-    "TypeScript SDK 2, newest": typescript("typescript_2.mjs", "auto"),
+CLIENTS_OF: dict[str, tuple[See, str]] = {
+    "Python SDK 1": (python_1, "2025-11-25"),
+    "Python SDK 2, legacy": (python_2("legacy"), "2025-11-25"),
+    "Python SDK 2, newest": (python_2("2026-07-28"), "2026-07-28"),
+    "TypeScript SDK 1": (typescript("typescript_1.mjs", "legacy"), "2025-11-25"),
+    "TypeScript SDK 2, legacy": (typescript("typescript_2.mjs", "legacy"), "2025-11-25"),
+    "TypeScript SDK 2, newest": (typescript("typescript_2.mjs", "auto"), "2026-07-28"),
 }
 
 
 @pytest.mark.requirement("GW-4", "GW-5", "GW-16")
+@pytest.mark.parametrize("server_era", ["legacy", "modern"])
 @pytest.mark.parametrize("client", CLIENTS_OF)
-async def test_an_official_client_lists_calls_is_asked_prompts_and_reads(
-    client: str, tools: NodeTools, running: GatewayProcess, tmp_path: Path
+async def test_an_official_client_lists_calls_is_asked_prompts_and_reads_in_its_own_revision(
+    client: str, server_era: str, tools: NodeTools, running: GatewayProcess, tmp_path: Path
 ) -> None:
-    seen = await CLIENTS_OF[client](f"{running.url}/v1/mcp/dev.tools", tools, tmp_path)
+    see, revision = CLIENTS_OF[client]
+
+    seen = await see(f"{running.url}/v1/mcp/dev.{server_era}", tools, tmp_path)
 
     asked = seen.pop("asked")
-    assert {name: sorted(value) if isinstance(value, list) else value for name, value in seen.items()} == SEEN
+    assert {name: sorted(value) if isinstance(value, list) else value for name, value in seen.items()} == SEEN | {"revision": revision}
     assert all(word in asked for word in ANSWER.values()), asked

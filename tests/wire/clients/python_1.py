@@ -18,7 +18,7 @@ async def main(url: str, token: str) -> None:
         streamablehttp_client(url, headers={"Authorization": f"Bearer {token}"}) as (reading, writing, _),
         ClientSession(reading, writing, elicitation_callback=answer) as client,
     ):
-        await client.initialize()
+        revision = (await client.initialize()).protocolVersion
         tools = (await client.list_tools()).tools
         called = await client.call_tool("t__test_simple_text", {})
         asked = await client.call_tool("t__test_elicitation", {"message": "Who?"})
@@ -27,6 +27,7 @@ async def main(url: str, token: str) -> None:
         resources = (await client.list_resources()).resources
         read = await client.read_resource("test://static-text")
     seen = {
+        "revision": revision,
         "tools": [one.name for one in tools],
         "called": called.content[0].text,
         "asked": asked.content[0].text,

@@ -19,6 +19,7 @@ await transport.terminateSession();
 await client.close();
 console.log(
   JSON.stringify({
+    revision: transport.protocolVersion,
     tools: tools.map((one) => one.name),
     called: called.content[0].text,
     asked: asked.content[0].text,

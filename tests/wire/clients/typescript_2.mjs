@@ -9,6 +9,7 @@ client.setRequestHandler("elicitation/create", async () => ({
 }));
 const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers: { Authorization: `Bearer ${token}` } } });
 await client.connect(transport);
+const revision = client.getNegotiatedProtocolVersion();
 const { tools } = await client.listTools();
 const called = await client.callTool({ name: "t__test_simple_text", arguments: {} });
 const asked = await client.callTool({ name: "t__test_elicitation", arguments: { message: "Who?" } });
@@ -19,6 +20,7 @@ const read = await client.readResource({ uri: "test://static-text" });
 await client.close();
 console.log(
   JSON.stringify({
+    revision,
     tools: tools.map((one) => one.name),
     called: called.content[0].text,
     asked: asked.content[0].text,
