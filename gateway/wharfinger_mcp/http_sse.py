@@ -46,6 +46,10 @@ EVENT_BYTES: Final = 16 * 1024 * 1024
 ENDPOINT_SECONDS: Final = 10.0
 STREAM_SECONDS: Final = 86_400.0
 """How long a stream is kept: a server that is gone without a word is noticed then."""
+_OF_NO_CALL: Final = frozenset(
+    {"notifications/resources/updated", *(f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources"))}
+)
+"""Notifications about the server, whatever calls are under way."""
 _REPLY_SECONDS: Final = 10.0
 _REPLY_BYTES: Final = 64 * 1024
 _STREAM_BYTES: Final = 1 << 48
@@ -177,7 +181,9 @@ class HttpSse:
                 for box in self._calls.values():
                     box.tell(message, size)
             case _:
-                for box in (*self._listeners, *self._only_call()):
+                # What its call hears it does not hear again by way of who listens for what belongs to none.
+                is_heard = message.method not in _OF_NO_CALL and any(box.tell(message, size) for box in self._only_call())
+                for box in () if is_heard else tuple(self._listeners):
                     box.tell(message, size)
 
     def _only_call(self) -> tuple[Mailbox, ...]:
