@@ -24,10 +24,11 @@ from wharfinger_mcp.revision import Modern
 NEEDS: Final[Mapping[str, str]] = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
 """By method, the capability with which a client says that it answers."""
 INPUT_REQUIRED: Final = "input_required"
-URL_ELICITATION_REQUIRED: Final = -32042
+_MODES: Final = frozenset({"form", "url"})
 MAX_QUESTIONS: Final = 16
 """At once, of one call."""
 _NO_ANSWER: Final = ErrorObject(jsonrpc.INVALID_PARAMS, "the caller's answer is no object")
+_NO_MODE: Final = ErrorObject(jsonrpc.INVALID_PARAMS, "the caller cannot be asked in this mode")
 _DECLINED: Final = ErrorObject(jsonrpc.METHOD_NOT_FOUND, "the caller cannot be asked for that")
 
 
@@ -64,18 +65,8 @@ class _Missing(msgspec.Struct, rename="camel"):
     required_capabilities: dict[str, Raw] = {}
 
 
-class _Link(msgspec.Struct):
-    url: Raw
-    message: Raw = Raw(b'""')
-
-
-class _Links(msgspec.Struct):
-    elicitations: list[_Link] = []
-
-
 _CAPABILITY: Final = re.compile(r"[A-Za-z0-9_./-]{1,64}")
 _missing = msgspec.json.Decoder(_Missing)
-_links = msgspec.json.Decoder(_Links)
 _input_required = msgspec.json.Decoder(InputRequired)
 _answers = msgspec.json.Decoder(dict[str, Raw])
 
@@ -112,16 +103,23 @@ def legacy_key(session: Session) -> str:
     return f"legacy {session.nonce}"
 
 
-def is_allowed(method: str, capabilities: Mapping[str, Raw]) -> bool:
-    """Tell whether a caller with these capabilities may be asked by this method."""
-    return NEEDS.get(method, "") in capabilities
+def is_allowed(request: Request | InputRequest, capabilities: Mapping[str, Raw]) -> bool:
+    """Tell whether a caller with these capabilities may be asked that (2025-11-25, elicitation, "Capabilities")."""
+    name = NEEDS.get(request.method, "")
+    if name != "elicitation" or name not in capabilities:
+        return name in capabilities
+    declared = jsonrpc.members(capabilities[name]) or {}
+    # Before there were modes there were forms only.
+    modes = _MODES & declared.keys() or {"form"}
+    return (jsonrpc.text_member(request.params, "mode") or "form") in modes
 
 
-def declined(request: Request) -> Response:
-    """Return the answer to what cannot be asked; a ping is no question."""
+def declined(request: Request, capabilities: Mapping[str, Raw] = EMPTY) -> Response:
+    """Return the answer to what a caller with these capabilities cannot be asked; a ping is no question."""
     if request.method == "ping":
         return Response(request.id, {})
-    return Response(request.id, error=_DECLINED)
+    is_of_another_mode = NEEDS.get(request.method) in capabilities and not is_allowed(request, capabilities)
+    return Response(request.id, error=_NO_MODE if is_of_another_mode else _DECLINED)
 
 
 def answered(request: Request, answer: Raw) -> Response:
@@ -138,18 +136,6 @@ def requires_input(response: Response) -> InputRequired | None:
         return _input_required.decode(jsonrpc.raw_json(response.result))
     except (msgspec.DecodeError, RecursionError):
         return None
-
-
-def requires_link(response: Response) -> Mapping[str, InputRequest]:
-    """Return the links that an error of 2025-11-25 wants its caller to open, as what a server of the newest era asks for."""
-    if response.error is None or response.error.code != URL_ELICITATION_REQUIRED or response.error.data is msgspec.UNSET:
-        return {}
-    try:
-        found = _links.decode(response.error.data)
-    except (msgspec.DecodeError, RecursionError):
-        return {}
-    wanted = [{"mode": jsonrpc.raw_json("url"), "url": one.url, "message": one.message} for one in found.elicitations[:MAX_QUESTIONS]]
-    return {f"link-{number}": InputRequest("elicitation/create", params) for number, params in enumerate(wanted, 1)}
 
 
 def missing_capabilities(error: ErrorObject) -> tuple[str, ...] | None:

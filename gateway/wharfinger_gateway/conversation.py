@@ -97,9 +97,9 @@ class Conversation:
     async def _take(self, message: Request | Notification) -> None:
         going = self._going
         if isinstance(message, Request):
-            if not is_allowed(message.method, going.asking.capabilities) or self._asked >= MAX_QUESTIONS:
+            if not is_allowed(message, going.asking.capabilities) or self._asked >= MAX_QUESTIONS:
                 with suppress(UpstreamError):
-                    await going.upstream.answer(message.id, declined(message), going.headers)
+                    await going.upstream.answer(message.id, declined(message, going.asking.capabilities), going.headers)
                 return
             self._asked += 1
         await self._heard.put(message)

@@ -31,6 +31,7 @@ from wharfinger_gateway.asking import (
     requires_input,
     with_answers,
 )
+from wharfinger_gateway.link import with_elicitation_id
 from wharfinger_gateway.question import Question, Within
 from wharfinger_gateway.relay import Relay
 from wharfinger_gateway.unasked import Unasked
@@ -118,8 +119,9 @@ class _Asker:
     async def ask(self, method: str, params: Params) -> Response:
         """Return the client's answer; a refusal where he cannot be asked, does not answer or has left."""
         rules = self._going.question.rules
-        refused = declined(Request(0, method, params))
-        if not isinstance(rules, Within) or not is_allowed(method, self._going.asking.capabilities):
+        request, capabilities = Request(0, method, params), self._going.asking.capabilities
+        refused = declined(request, capabilities)
+        if not isinstance(rules, Within) or not is_allowed(request, capabilities):
             return refused
         if len(self._awaited) >= MAX_QUESTIONS:
             return refused
@@ -127,6 +129,7 @@ class _Asker:
         self._awaited.add(answer)
         self._let_pass(ANSWER_SECONDS)
         request_id = rules.state.await_answer(answer.set_result)
+        params = with_elicitation_id(method, params, request_id)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 is_said = await self._going.question.channel.say(jsonrpc.request_bytes(request_id, method, params))

@@ -20,6 +20,7 @@ from wharfinger_gateway.client_headers import beside
 from wharfinger_gateway.conversation import Conversations
 from wharfinger_gateway.dialogue import Going, call_once, converse
 from wharfinger_gateway.incoming import NO_HEADERS
+from wharfinger_gateway.link import required_links, understands_links
 from wharfinger_gateway.present_tool import headers_now
 from wharfinger_gateway.question import Question
 from wharfinger_gateway.refusals import Reason, Refusal
@@ -102,6 +103,9 @@ async def forward(question: Question, choice: Choice, target: Target, params: Pa
     if isinstance(response, Refusal):
         return response
     if response.error is not None:
+        links = required_links(response)
+        if links and not understands_links(question, going.asking):
+            return Refusal(Reason.UPSTREAM_LINKS, "; ".join(map(str, links)))
         missing = missing_capabilities(response.error)
         if missing is not None and not _is_the_clients(missing, question):
             return Refusal(Reason.UPSTREAM_NEEDS, ", ".join(missing))

@@ -61,6 +61,7 @@ class Reason(StrEnum):
     UPSTREAM_FAILED = "upstream_failed"
     UPSTREAM_BUSY = "upstream_busy"
     UPSTREAM_ASKS = "upstream_asks"
+    UPSTREAM_LINKS = "upstream_links"
     UPSTREAM_NEEDS = "upstream_needs"
     UPSTREAM_HEADERS = "upstream_headers"
     STATE_INVALID = "state_invalid"
@@ -138,6 +139,7 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
     Reason.UPSTREAM_FAILED: _Row("result", 200, 0, "The tool's server broke off or gave no valid answer. The call may have been carried out."),
     Reason.UPSTREAM_BUSY: _Row("result", 200, 0, "Too many calls to the tool's server are under way. The call was not carried out; try again."),
     Reason.UPSTREAM_ASKS: _Row("result", 200, 0, "The tool's server asks for further input, which this gateway does not pass on."),
+    Reason.UPSTREAM_LINKS: _Row("result", 200, 0, "The tool's server wants a page to be opened before the tool is called again"),
     Reason.UPSTREAM_NEEDS: _Row(
         "result", 200, 0, "The tool's server needs what your client does not offer, or this gateway does not pass on. The call was not carried out:"
     ),

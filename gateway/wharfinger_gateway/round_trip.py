@@ -15,11 +15,11 @@ from wharfinger_gateway.asking import (
     is_allowed,
     read_answers,
     requires_input,
-    requires_link,
     with_answers,
 )
 from wharfinger_gateway.conversation import Conversation, Conversations
 from wharfinger_gateway.dialogue import Going
+from wharfinger_gateway.link import link_requests, required_links
 from wharfinger_gateway.question import Question
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.relay import Relay
@@ -108,12 +108,14 @@ async def _go_on(one: Round, conversation: Conversation, conversations: Conversa
         conversation.cancel()
         raise
     if isinstance(heard, Response):
-        links = requires_link(heard)
-        return _asking(one, links, one.state()) if links else heard
+        links = link_requests(required_links(heard))
+        return _asking(one, links, one.state()) if links and _may_ask(one, links) else heard
     return _asking(one, heard, one.state(conversations.park(conversation), replica=conversations.replica))
 
 
 def _asking(one: Round, wanted: Mapping[str, Request | InputRequest], state: str) -> Response | Refusal:
-    if not all(is_allowed(request.method, one.going.asking.capabilities) for request in wanted.values()):
-        return Refusal(Reason.UPSTREAM_ASKS)
-    return Response(0, input_required(wanted, state))
+    return Response(0, input_required(wanted, state)) if _may_ask(one, wanted) else Refusal(Reason.UPSTREAM_ASKS)
+
+
+def _may_ask(one: Round, wanted: Mapping[str, Request | InputRequest]) -> bool:
+    return all(is_allowed(request, one.going.asking.capabilities) for request in wanted.values())

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from asking_scene import ABLE, ANSWER, DECLARED, LINK, answer, asked, legacy_caller, modern_call, world
+from asking_scene import ABLE, ANSWER, DECLARED, answer, asked, legacy_caller, modern_call, world
 from asking_server import FORM, QUESTION, AskingServer
 from eventually import eventually
 from gateway_caller import Json
@@ -213,18 +213,6 @@ async def test_nobody_shares_a_session_with_who_can_be_asked(serve: Serve, old_a
     assert len(set(sessions)) == 3
     assert (await first.send(verb="DELETE")).status == 204
     await eventually(lambda: [one.header("Mcp-Session-Id") for one in old_asking.requests if one.verb == "DELETE"] == [[sessions[0]]])
-
-
-async def test_a_link_that_an_older_server_wants_opened_is_asked_of_a_modern_client(serve: Serve, old_asking: AskingServer) -> None:
-    old_asking.error = {"code": -32042, "message": "open this", "data": {"elicitations": [LINK | {"elicitationId": "e"}]}}
-    old_asking.questions = []
-    caller = serve(world(old_asking)).caller(ALICE)
-    first = (await modern_call(caller)).result
-    assert [one["params"] for one in first["inputRequests"].values()] == [LINK]
-    answers = {key: {"action": "accept"} for key in first["inputRequests"]}
-    answered = await modern_call(caller, inputResponses=answers, requestState=first["requestState"])
-    assert answered.text == "{}"
-    assert len(old_asking.calls()) == 2
 
 
 async def test_calls_that_wait_for_answers_end_with_the_program_and_the_server_is_told(serve: Serve, old_asking: AskingServer) -> None:

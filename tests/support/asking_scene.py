@@ -12,6 +12,7 @@ from gateway_world import ALICE, Manifest, gateway, installation, pinned, tool
 ABLE: Json = {"elicitation": {"form": {}}, "sampling": {}, "roots": {"listChanged": True}}
 DECLARED = "io.modelcontextprotocol/clientCapabilities"
 ANSWER = {"action": "accept", "content": {"name": "Ann", "deep": [1.50, None]}}
+OPENS: Json = {"elicitation": {"form": {}, "url": {}}}
 LINK = {"mode": "url", "url": "https://example.com/connect", "message": "log in"}
 
 
