@@ -85,7 +85,10 @@ async def call_once(going: Going) -> Response:
         else:
             await going.upstream.answer(message.id, declined(message), going.headers)
 
-    return await going.send(going.params, take, going.seconds)
+    if going.question.said_log_level is None:
+        return await going.send(going.params, take, going.seconds)
+    with going.unasked.during(take):
+        return await going.send(going.params, take, going.seconds)
 
 
 async def converse(going: Going) -> Response:

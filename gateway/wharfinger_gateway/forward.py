@@ -43,6 +43,7 @@ from wharfinger_mcp.jsonrpc import Params, Response
 from wharfinger_mcp.resource_tool import tool_result
 from wharfinger_mcp.revision import Modern
 from wharfinger_mcp.trace_context import BAGGAGE, TRACE_PARENT, TRACE_STATE, TraceContext, carried
+from wharfinger_mcp.upstream import CallLimits
 
 _log = logging.getLogger(__name__)
 
@@ -152,6 +153,9 @@ def _is_the_clients(missing: tuple[str, ...], question: Question) -> bool:
 
 
 async def _send(going: Going, sent: Params, installation: str, conversations: Conversations) -> Response | Refusal:
+    level = going.question.said_log_level
+    if level is not None:
+        await going.unasked.hear_logs(level, going.headers, CallLimits(going.seconds))
     if not going.asking.key:
         return await call_once(going)
     if going.question.modern:

@@ -66,6 +66,11 @@ class Question(msgspec.Struct, frozen=True):
         return (self.rules.state.log_level or "debug") if isinstance(self.rules, Within) else None
 
     @property
+    def said_log_level(self) -> str | None:
+        """The same as far as the client has said it."""
+        return self.rules.state.log_level if isinstance(self.rules, Within) else self.log_level
+
+    @property
     def asked_log_level(self) -> str | None:
         """The level that a server of the newest era is asked for on behalf of a legacy client; None: none, or the request says it."""
         # Until their clients say so, older servers send what they hold for useful.

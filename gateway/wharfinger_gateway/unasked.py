@@ -1,7 +1,7 @@
 """What a legacy server says outside of any call, on the stream that a GET opens: it belongs to the call that is under way.
 
-Some servers put questions there (TypeScript SDK), and one that was not listening loses them, so the stream is open before the first
-call. A question that could belong to several calls, or to none, is declined rather than shown to the wrong caller.
+Some servers put questions and log messages there (TypeScript SDK), and one that was not listening loses them, so the stream is open before
+the first call of who can be asked or wants to hear. A question that could belong to several calls, or to none, is declined rather than shown to the wrong caller.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from wharfinger_gateway.asking import declined
+from wharfinger_gateway.relay import LOG_LEVELS
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.envelope import Era
 from wharfinger_mcp.errors import RefusedError, UpstreamError
@@ -37,6 +38,8 @@ class Unasked:
         self._has_stream = True
         self._calls: list[OnMessage] = []
         self._users = 0
+        self._log_rank = len(LOG_LEVELS)
+        """Of the least severe level that the server was asked for in this session; none so far."""
         self.on_updated: Callable[[str], None] = lambda _: None
         """Takes the URI of a resource that has changed."""
         self.on_list_changed: Callable[[str], None] = lambda _: None
@@ -47,7 +50,7 @@ class Unasked:
         session = await self._upstream.open(headers, limits)
         if session is not self._session or self._was_cut_off():
             self.close()
-            self._session, self._has_stream = session, True
+            self._session, self._has_stream, self._log_rank = session, True, len(LOG_LEVELS)
             if session.era is Era.LEGACY:
                 is_open = asyncio.Event()
                 self._listening = asyncio.create_task(self._listen(headers, is_open))
@@ -55,6 +58,19 @@ class Unasked:
                     async with asyncio.timeout(OPEN_SECONDS):
                         await is_open.wait()
         return session
+
+    async def hear_logs(self, level: str, headers: Mapping[str, str], limits: CallLimits) -> None:
+        """Have a legacy server log whatever is at least so severe; raises UpstreamError where there is no session.
+
+        It is asked once a session, and again where somebody wants to hear more: who wants less is told less by `relay`.
+        """
+        session = await self.ready(headers, limits)
+        rank = LOG_LEVELS.index(level) if level in LOG_LEVELS else len(LOG_LEVELS)
+        if rank >= self._log_rank or session.era is not Era.LEGACY or "logging" not in session.capabilities:
+            return
+        self._log_rank = rank
+        with suppress(UpstreamError):
+            await self._upstream.call("logging/setLevel", {"level": jsonrpc.raw_json(level)}, headers, limits)
 
     @property
     def is_listening(self) -> bool:

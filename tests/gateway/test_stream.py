@@ -84,7 +84,7 @@ async def test_a_legacy_client_hears_logs_from_its_level_up_in_its_session_alone
     for one, levels in ((caller, ["error"]), (other, ["debug", "warning", "error"])):
         await call(one, modern=False)
         assert [said["params"]["level"] for said in one.channel.said] == levels
-    # Servers of the newest era send only what a call asks for; older ones are not told of each call.
+    # Servers of the newest era send only what a call asks for; older ones are told by a request of its own, where they declare it.
     asked = [one.message["params"].get("_meta", {}).get(LEVEL) for one in server.calls()]
     assert asked == (["error", "info"] if server.era == "modern" else [None, None])
     for wrong in ({"level": "loud"}, {}, {"level": 3}):

@@ -49,6 +49,8 @@ class UpstreamServer:
     """What is said ahead of a tool's result, as notifications; PROGRESS stands for the progress token that was given."""
     lists: dict[str, list[Json]] = field(default_factory=dict)
     """Prompts, resources and templates, by the method that lists them; each page has two."""
+    logs: bool = False
+    """It says that it logs."""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     """Calls of the tool `wait` are answered once it is set."""
     _sessions: set[str] = field(default_factory=set)
@@ -98,7 +100,7 @@ class UpstreamServer:
     @property
     def capabilities(self) -> Json:
         """What it declares."""
-        return {"tools": {}} | {method.partition("/")[0]: {} for method in self.lists}
+        return {"tools": {}} | ({"logging": {}} if self.logs else {}) | {method.partition("/")[0]: {} for method in self.lists}
 
     async def _modern(self, message: Json) -> web.Response:
         if message["method"] == "server/discover":
@@ -117,7 +119,7 @@ class UpstreamServer:
             return web.json_response({"jsonrpc": "2.0", "id": message["id"], "error": error}, status=400)
         if request.headers.get("Mcp-Session-Id") not in self._sessions:
             return web.Response(status=404)
-        return await self._call(message, {})
+        return _result(message, {}) if message["method"] == "logging/setLevel" else await self._call(message, {})
 
     async def _call(self, message: Json, more: Json) -> web.Response:
         if message["method"] in self.lists:
