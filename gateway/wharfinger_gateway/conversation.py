@@ -14,11 +14,11 @@ from typing import Final
 
 from msgspec import Raw
 
-from wharfinger_gateway.asking import MAX_QUESTIONS, answered, declined, is_allowed
+from wharfinger_gateway.asking import MAX_QUESTIONS, answered, declined, is_allowed, withdrawn_id
 from wharfinger_gateway.dialogue import ANSWER_SECONDS, Going
 from wharfinger_gateway.relay import Relay
 from wharfinger_mcp.errors import BusyError, TimedOutError, UpstreamError
-from wharfinger_mcp.jsonrpc import Notification, Request, Response
+from wharfinger_mcp.jsonrpc import Id, Notification, Request, Response
 
 MAX_CONVERSATIONS: Final = 1000
 MAX_UNHEARD: Final = 256
@@ -61,6 +61,7 @@ class Conversation:
                 raise TimedOutError("the server did not answer in time") from None
             match heard:
                 case Notification():
+                    self._withdraw(withdrawn_id(heard))
                     await relay.take(heard)
                     if not self._open:
                         until = loop.time() + self._going.seconds
@@ -79,6 +80,10 @@ class Conversation:
             request = self._open.pop(key)
             self._asked -= 1
             await self._going.upstream.answer(request.id, answered(request, answers[key]), self._going.headers)
+
+    def _withdraw(self, id_: Id | None) -> None:
+        if self._open.pop(f"question-{id_}", None) is not None:
+            self._asked -= 1
 
     def cancel(self) -> None:
         """End the call; the server is told."""

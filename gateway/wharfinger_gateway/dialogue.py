@@ -30,6 +30,7 @@ from wharfinger_gateway.asking import (
     is_allowed,
     requires_input,
     with_answers,
+    withdrawn_id,
 )
 from wharfinger_gateway.link import with_elicitation_id
 from wharfinger_gateway.question import Question, Within
@@ -39,7 +40,7 @@ from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.envelope import Era
 from wharfinger_mcp.errors import ProtocolError, TimedOutError, UpstreamError
 from wharfinger_mcp.exchange import OnMessage
-from wharfinger_mcp.jsonrpc import Notification, Params, Request, Response
+from wharfinger_mcp.jsonrpc import Id, Notification, Params, Request, Response
 from wharfinger_mcp.upstream import CallLimits, Upstream
 
 ANSWER_SECONDS: Final = 600.0
@@ -109,18 +110,26 @@ class _LeftError(Exception):
     """Nobody is there to answer."""
 
 
+class _WithdrawnError(Exception):
+    """The server does not want to know any more."""
+
+
 class _Asker:
     """Asks a legacy client, and stops the clock meanwhile."""
 
     def __init__(self, going: Going, patience: asyncio.Timeout) -> None:
         self._going = going
         self._patience = patience
-        self._awaited: set[asyncio.Future[Response]] = set()
+        self._awaited: dict[asyncio.Future[Response], tuple[Id | None, str]] = {}
+        """Answers, with the server's own id of what it asks, where that has one, and ours."""
         self.close = going.question.channel.on_leave(self._give_up)
         """Ask no more."""
 
-    async def ask(self, method: str, params: Params) -> Response:
-        """Return the client's answer; a refusal where he cannot be asked, does not answer or has left."""
+    async def ask(self, method: str, params: Params, id_: Id | None = None) -> Response:
+        """Return the client's answer; a refusal where he cannot be asked, does not answer or has left.
+
+        Raises _WithdrawnError where `withdraw` is told of the id.
+        """
         rules = self._going.question.rules
         request, capabilities = Request(0, method, params), self._going.asking.capabilities
         refused = declined(request, capabilities)
@@ -129,9 +138,9 @@ class _Asker:
         if len(self._awaited) >= MAX_QUESTIONS:
             return refused
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self._awaited.add(answer)
-        self._let_pass(ANSWER_SECONDS)
         request_id = rules.state.await_answer(answer.set_result)
+        self._awaited[answer] = id_, request_id
+        self._let_pass(ANSWER_SECONDS)
         params = with_elicitation_id(method, params, request_id)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -141,9 +150,16 @@ class _Asker:
             return refused
         finally:
             rules.state.answers.pop(request_id, None)
-            self._awaited.discard(answer)
+            del self._awaited[answer]
             if not self._awaited:
                 self._let_pass(self._going.seconds)
+
+    async def withdraw(self, id_: Id) -> None:
+        """Ask no more what the server has asked under this id, and tell the client."""
+        for answer, (of_server, of_client) in tuple(self._awaited.items()):
+            if of_server == id_ and not answer.done():
+                answer.set_exception(_WithdrawnError())
+                await self._going.question.channel.say(jsonrpc.cancelled_bytes(of_client))
 
     def _give_up(self) -> None:
         for answer in self._awaited:
@@ -159,11 +175,14 @@ async def _on_the_stream(going: Going, asker: _Asker) -> Response:
     asked: set[asyncio.Task[None]] = set()
 
     async def put(request: Request) -> None:
-        with suppress(UpstreamError):
-            await going.upstream.answer(request.id, await asker.ask(request.method, request.params), going.headers)
+        with suppress(UpstreamError, _WithdrawnError):
+            await going.upstream.answer(request.id, await asker.ask(request.method, request.params, request.id), going.headers)
 
     async def take(message: Request | Notification) -> None:
         if isinstance(message, Notification):
+            withdrawn = withdrawn_id(message)
+            if withdrawn is not None:
+                await asker.withdraw(withdrawn)
             await going.relay.take(message)
         else:
             # Not awaited here: the server may go on talking while the client thinks.
@@ -177,6 +196,7 @@ async def _on_the_stream(going: Going, asker: _Asker) -> Response:
     finally:
         for task in asked:
             task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
 
 
 async def _in_rounds(going: Going, asker: _Asker) -> Response:

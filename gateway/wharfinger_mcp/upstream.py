@@ -196,7 +196,7 @@ class Upstream:
 
     def _say_cancelled(self, session: Session, request_id: int, headers: Mapping[str, str]) -> None:
         """Tell a legacy server that nobody waits for an answer any more (2025-11-25, cancellation); it may have answered already."""
-        body = jsonrpc.notification_bytes("notifications/cancelled", {"requestId": jsonrpc.raw_json(request_id)})
+        body = jsonrpc.cancelled_bytes(request_id)
         own = session.server.headers
 
         async def quietly() -> None:

@@ -51,6 +51,29 @@ async def test_what_an_older_server_asks_at_once_is_asked_of_a_modern_client_at_
     assert json.loads(second.text) == {"1": ANSWER, "2": ANSWER, "3": ANSWER}
 
 
+async def test_a_question_that_an_older_server_withdraws_is_withdrawn_from_a_legacy_client(serve: Serve, old_asking: AskingServer) -> None:
+    old_asking.withdraws = True
+    caller = await legacy_caller(serve(world(old_asking)))
+    calling = asyncio.create_task(caller.call("bot__ask"))
+    question = await asked(caller)
+    old_asking.gate.set()
+    await asyncio.wait_for(calling, 5)
+
+    assert caller.channel.said[-1] == {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": question["id"]}}
+    assert old_asking.answers_got == 0
+
+
+async def test_a_question_that_an_older_server_withdraws_at_once_is_not_asked_of_a_modern_client(
+    serve: Serve, old_asking: AskingServer
+) -> None:
+    old_asking.withdraws = True
+    old_asking.gate.set()
+
+    answered = await modern_call(serve(world(old_asking)).caller(ALICE))
+
+    assert answered.text == "{}"
+
+
 async def test_an_answer_that_is_no_object_is_an_error_to_an_older_server(serve: Serve, old_asking: AskingServer) -> None:
     caller = serve(world(old_asking)).caller(ALICE)
     first = await modern_call(caller)

@@ -26,6 +26,8 @@ class AskingServer(UpstreamServer):
     """A legacy server asks on the stream of a GET, as some SDKs do."""
     at_once: bool = False
     """A legacy server asks all of its questions before it waits for an answer."""
+    withdraws: bool = False
+    """A legacy server wants to know no more once `gate` is set, and answers without."""
     error: Json | None = None
     """What `ask` answers instead, once."""
     has_get: bool = True
@@ -74,6 +76,11 @@ class AskingServer(UpstreamServer):
             question = {"jsonrpc": "2.0", "id": name, "method": method, "params": params}
             self._answers[question["id"]] = asyncio.get_running_loop().create_future()
             await asked_on.write(b"data: " + json.dumps(question).encode() + b"\n\n")
+            if self.withdraws:
+                await self.gate.wait()
+                withdrawn = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": name}}
+                await asked_on.write(b"data: " + json.dumps(withdrawn).encode() + b"\n\n")
+                continue
             if not self.at_once:
                 await self._answers[name]
             awaited[str(number)] = self._answers[name]
