@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from golden import cases, manifests
-from manifest_world import SETTINGS, installation_world
+from manifest_world import SETTINGS, answered, installation_world
 from wharfinger_operator.diff import diff, stamped
 from wharfinger_operator.plan.installation import plan_installation
 from wharfinger_operator.world import InstallationWorld
@@ -37,7 +37,7 @@ def bridge_of(desired: Any) -> str:
 def template_hashes() -> dict[str, str]:
     found = {}
     for case in cases(__file__):
-        for o in plan_installation(installation_world(manifests(case))).desired or ():
+        for o in plan_installation(answered(installation_world(manifests(case)))).desired or ():
             if o["kind"] == "Deployment":
                 rolled = json.dumps([o["spec"]["template"], o["spec"]["selector"]], sort_keys=True)
                 found[case.name.removesuffix(".in.yaml")] = hashlib.sha256(rolled.encode()).hexdigest()[:16]
