@@ -10,6 +10,7 @@ import yaml
 
 from chart import CHART, of_kind, render, template
 from wharfinger_crds import names
+from wharfinger_crds.pod_defaults import PodDefaults
 from wharfinger_crds.settings import read_settings
 from wharfinger_operator.plan.default_deny import is_default_deny
 from wharfinger_operator.plan.restriction import is_in_force
@@ -194,6 +195,18 @@ def test_the_notes_say_what_to_do_next(helm: Path) -> None:
     assert "4. installations, gateways  in team-a" in notes
     assert "kubectl get mcp -A" in notes
     assert "set namespaces.tenants" not in notes
+
+
+@pytest.mark.requirement("ORC-7")
+def test_pod_defaults_of_the_values_are_settings_that_the_operator_reads(helm: Path) -> None:
+    wanted = {"nodeSelector": {"pool": "mcp"}, "tolerations": [{"operator": "Exists"}], "resources": {"limits": {"memory": "1Gi"}}}
+    (found,) = [
+        m
+        for m in render(helm, {"servers": {"podDefaults": wanted}})
+        if m["kind"] == "ConfigMap" and m["metadata"]["name"] == names.SETTINGS_CONFIGMAP
+    ]
+
+    assert read_settings(found["data"][names.SETTINGS_KEY]).servers.pod_defaults == PodDefaults.model_validate(wanted)
 
 
 @pytest.mark.requirement("AUT-1", "AUT-5", "OPS-2")

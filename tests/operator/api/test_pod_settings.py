@@ -1,5 +1,6 @@
 """Pod settings on a real API server: what an override adds is settled, repaired, and never fought over."""
 
+import json
 import secrets
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -10,7 +11,7 @@ from operator_platform import Platform, until
 from operator_process import OperatorProcess
 from wharfinger_cluster.errors import Conflict
 from wharfinger_cluster.kind_resource import kind_resource
-from wharfinger_cluster.resource import DEPLOYMENT, SERVICE, Resource
+from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, SERVICE, Resource
 from wharfinger_crds import names
 from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION, REGISTRY_ENTRY
 
@@ -129,6 +130,26 @@ EDITS: list[Edit] = [
     lambda found: found["spec"].update(minReadySeconds=9),
     lambda found: found["spec"]["template"]["metadata"]["labels"].update(env="dev"),
 ]
+
+
+@pytest.mark.requirement("ORC-7", "ORC-6")
+async def test_an_entry_has_its_way_over_the_environment_and_that_over_the_helm_values(platform: Platform) -> None:
+    settings = await platform.cluster.get(CONFIG_MAP, names.SETTINGS_CONFIGMAP, platform.spaces.system)
+    defaults = {"nodeSelector": {"a": "helm", "b": "helm", "c": "helm"}, "priorityClassName": "system-cluster-critical"}
+    text = f"{settings['data'][names.SETTINGS_KEY]}servers: {json.dumps({'podDefaults': defaults})}\n"
+    await platform.cluster.patch(CONFIG_MAP, names.SETTINGS_CONFIGMAP, {"data": {names.SETTINGS_KEY: text}}, platform.spaces.system)
+    async with platform.leading():
+        await platform.install()
+        nearer = {"nodeSelector": {"b": "environment", "c": "environment"}}
+        await platform.apply(ENVIRONMENT, f"env-{platform.mark}", {"title": "X", "podDefaults": nearer, "egress": {"mode": "DenyAll"}})
+        await override(platform, {"template": {"spec": {"nodeSelector": {"c": "entry"}}}})
+
+        async def is_merged() -> bool:
+            found = next((o for o in await platform.children() if o["kind"] == "Deployment"), None)
+            return found is not None and pod(found)["nodeSelector"] == {"a": "helm", "b": "environment", "c": "entry"}
+
+        await until(is_merged)
+        assert pod(await deployment_of(platform))["priorityClassName"] == "system-cluster-critical"
 
 
 @pytest.mark.requirement("ORC-9", "ORC-6")
