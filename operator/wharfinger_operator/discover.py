@@ -34,6 +34,8 @@ SOON: Final = 0.5
 KNOWN_A_SECOND: Final = 20
 """How many servers are asked anew in a second when the program begins, of those of which it is known what they offer: it has all of them to
 look at first, and so many questions at a time are a load for what is behind them."""
+OVERTIME: Final = 5.0
+"""Seconds that a whole question may take beyond the bound of each of its parts."""
 SETTLE: Final = 0.5
 """Seconds after an announcement until the question: several changes in a row are one. Doubled by each that follows soon."""
 CALM: Final = 60.0
@@ -243,7 +245,7 @@ class Discoverer:
     async def _once(self, question: Question, key: tuple[str, str], conversation: _Conversation) -> Discovery:
         asked = question.fingerprint
         try:
-            async with self._slots, asyncio.timeout(question.timeout + 5):
+            async with self._slots, asyncio.timeout(question.timeout + OVERTIME):
                 answer = await self._ask_server(question.connection, question.timeout)
         except DiscoveryError as error:
             return Discovery(asked, reason=error.reason, message=str(error))

@@ -92,6 +92,31 @@ async def test_a_server_that_pages_for_ever_is_given_up(asker: ServerAsker, http
     assert "never end" in str(await refused(asker, http, server))
 
 
+async def hangs(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+    await asyncio.Event().wait()
+    return web.Response()
+
+
+async def trickles(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+    """Have one page more each time."""
+    page = int(message["params"].get("cursor", 0))
+    await asyncio.sleep(0.05)
+    return result(message, {"tools": [tool(f"tool-{page}")], "nextCursor": str(page + 1)})
+
+
+@pytest.mark.parametrize(("method", "reply"), [("server/discover", hangs), ("tools/list", hangs), ("tools/list", trickles)])
+async def test_a_server_that_has_not_listed_its_tools_in_time_is_given_up(
+    asker: ServerAsker, http: Http, method: str, reply: Reply
+) -> None:
+    server = listing([])
+    server.replies[method] = reply
+
+    async with asyncio.timeout(5):
+        with pytest.raises(DiscoveryError, match="in time") as failed:
+            await asker.ask(await connection(http, server), 0.4)
+    assert failed.value.reason == c.DISCOVERY_FAILED
+
+
 async def test_what_cannot_be_used_is_counted_and_named_and_the_rest_stays(asker: ServerAsker, http: Http) -> None:
     tools = [tool("b"), {"name": 5}, tool("a"), tool("b", "again"), tool("big", "x" * 300_000)]
 

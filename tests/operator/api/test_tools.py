@@ -1,17 +1,21 @@
 """Tool definitions of a real server, through a real operator, on a real API server."""
 
+import asyncio
 import random
+from typing import Any
 
 import pytest
+from aiohttp import web
 
 from announcing_server import AnnouncingServer
 from operator_platform import Platform, until
+from own_address import EGRESS
 from recording_server import Http
 from remote_installation import condition, entry, install, installation, offered, status, stored, tool, url_of
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import CONFIG_MAP, Scope
 from wharfinger_crds import names
-from wharfinger_crds.kinds import INSTALLATION
+from wharfinger_crds.kinds import INSTALLATION, REGISTRY_ENTRY
 from wharfinger_crds.tool_definitions import read_definitions
 
 MEBIBYTE = 1024 * 1024
@@ -49,6 +53,29 @@ async def test_a_huge_list_is_stored_survives_a_restart_without_a_write_and_one_
 
 async def _at_least(server: AnnouncingServer, lists: int) -> bool:
     return server.lists >= lists and bool(server.streams)
+
+
+@pytest.mark.requirement("INS-3", "INS-6")
+async def test_a_server_that_does_not_list_within_the_time_of_its_entry_is_said(platform: Platform, https: Http) -> None:
+    async def hangs(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    server = AnnouncingServer([tool("a")])
+    listed, server.replies["tools/list"] = server.replies["tools/list"], hangs
+    spec = {"title": "X", "type": "Remote", "remote": {"url": await url_of(https, server)}, "discovery": {"timeout": "1s"}}
+    async with platform.leading():
+        await platform.environment(**EGRESS)
+        await platform.apply(REGISTRY_ENTRY, f"entry-{platform.mark}", {**spec, "environmentRef": {"name": f"env-{platform.mark}"}})
+        await installation(platform, "remote")
+
+        # Three times within the default would take longer than is waited for.
+        found = await condition(platform, "Discovered", "False", "DiscoveryFailed")
+        assert found["message"] == "the server did not answer in time"
+        assert (await status(platform))["phase"] == "Error"
+
+        server.replies["tools/list"] = listed
+        await condition(platform, "Discovered", "True", "Succeeded")
 
 
 @pytest.mark.requirement("REG-11")
