@@ -84,6 +84,39 @@ async def test_a_rotated_value_rolls_the_pods_exactly_once(platform: Platform, o
     assert await _generation_is(platform, 3)
 
 
+@pytest.mark.requirement("ORC-5", "INS-2")
+async def test_a_rotated_secret_of_the_tenant_in_a_file_rolls_the_pods_exactly_once(platform: Platform, operator: OperatorProcess) -> None:
+    metadata = {"name": "mine", "namespace": platform.spaces.tenant, "labels": {names.USABLE: "true"}}
+    await platform.cluster.create(SECRET, {"metadata": metadata, "stringData": {"key": "planted-1"}})
+    await platform.environment()
+    hosted = {"command": ["server"], "transport": "Stdio", "files": [{"path": "/etc/server/key", "value": "key=${fields.key}"}]}
+    fields = [{"name": "key", "type": "String", "secret": True, "required": True}]
+    where = {"environmentRef": {"name": f"env-{platform.mark}"}}
+    await platform.apply(
+        REGISTRY_ENTRY, f"entry-{platform.mark}", {"title": "X", "type": "SelfHosted", "selfHosted": hosted, "fields": fields, **where}
+    )
+    source = {"field": "key", "secretKeyRef": {"name": "mine", "key": "key"}}
+    named = {"entryRef": {"name": f"entry-{platform.mark}"}, "owner": {"team": "engineering"}}
+    await platform.apply(INSTALLATION, "time", {**named, "valuesFrom": [source]})
+    await until(lambda: in_a_file(platform, "key=planted-1"))
+    assert await _generation_is(platform, 1)
+
+    await platform.cluster.patch(SECRET, "mine", {"stringData": {"key": "planted-2"}}, platform.spaces.tenant)
+
+    await until(lambda: in_a_file(platform, "key=planted-2"))
+    await until(lambda: _generation_is(platform, 2))
+    await platform.looked_at_again()
+    assert await _generation_is(platform, 2)
+
+
+async def in_a_file(platform: Platform, value: str) -> bool:
+    """Tell whether a Secret that the pods mount has that content."""
+    found = await deployment(platform)
+    mounted = {v["secret"]["secretName"] for v in found["spec"]["template"]["spec"]["volumes"] if "secret" in v} if found else set()
+    secrets = [o for o in await platform.children() if o["kind"] == "Secret" and o["metadata"]["name"] in mounted]
+    return any(base64.b64decode(text).decode() == value for secret in secrets for text in secret["data"].values())
+
+
 @pytest.mark.requirement("INS-2")
 async def test_what_the_catalog_lacks_is_named_and_repaired_when_it_appears(platform: Platform, operator: OperatorProcess) -> None:
     await install(platform, env=ENV)
