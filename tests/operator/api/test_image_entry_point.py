@@ -39,6 +39,11 @@ async def put_pull_secret(platform: Platform, host: str, password: str = PASSWOR
     await platform.cluster.apply(SECRET, body)
 
 
+async def put_account(platform: Platform, password: str) -> None:
+    metadata = {"name": "account", "namespace": platform.spaces.catalog, "labels": {names.USABLE: "true"}}
+    await platform.cluster.apply(SECRET, {"metadata": metadata, "stringData": {"username": USER, "password": password}})
+
+
 async def deployment(platform: Platform) -> Object | None:
     return next((o for o in await platform.children() if o["kind"] == "Deployment"), None)
 
@@ -68,6 +73,21 @@ async def test_a_private_image_without_command_runs_its_own_entry_point(
     await until(lambda: runs(platform, "/server", "--stdio", "--quiet"))
     await install(platform, f"{registry.host}/acme/server:1", args=["--loud"])
     await until(lambda: runs(platform, "/server", "--stdio", "--loud"))
+
+
+@pytest.mark.requirement("REG-4", "ORC-4")
+async def test_a_registry_lets_the_operator_in_with_the_credentials_of_the_entry(
+    platform: Platform, operator: OperatorProcess, registry: Registry
+) -> None:
+    await registry.push("acme/server", "1", CONFIG)
+    credentials = [{"server": registry.host, "secretRef": {"name": "account"}}]
+    await put_account(platform, "wrong")
+    await install(platform, f"{registry.host}/acme/server:1", imagePullSecrets=[], registryCredentials=credentials)
+    await until(lambda: values_say(platform, "refuses the login of the pull Secrets"))
+
+    await put_account(platform, PASSWORD)
+
+    await until(lambda: runs(platform, "/server", "--stdio", "--quiet"))
 
 
 @pytest.mark.requirement("REG-4")
