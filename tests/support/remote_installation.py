@@ -4,10 +4,9 @@ import base64
 import json
 from typing import Any
 
-from announcing_server import AnnouncingServer
 from operator_platform import Platform, until
 from own_address import EGRESS
-from recording_server import Http
+from recording_server import Handler, Http
 from wharfinger_cluster.resource import CONFIG_MAP, SECRET, Scope
 from wharfinger_crds import names
 from wharfinger_crds.connection import read_connection
@@ -34,7 +33,7 @@ async def installation(platform: Platform, name: str) -> None:
     await platform.apply(INSTALLATION, name, {"entryRef": {"name": f"entry-{platform.mark}"}, "owner": {"team": "engineering"}})
 
 
-async def url_of(https: Http, server: AnnouncingServer) -> str:
+async def url_of(https: Http, server: Handler) -> str:
     endpoint = await https(server)
     return f"https://{endpoint.host}/mcp"
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from announcing_server import AnnouncingServer
 from operator_platform import Platform, until
 from own_address import EGRESS
-from recording_server import Http
+from recording_server import Http, RecordingServer, result
 from remote_installation import condition, entry, install, installation, offered, status, stored, tool, url_of
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import CONFIG_MAP, Scope
@@ -53,6 +53,24 @@ async def test_a_huge_list_is_stored_survives_a_restart_without_a_write_and_one_
 
 async def _at_least(server: AnnouncingServer, lists: int) -> bool:
     return server.lists >= lists and bool(server.streams)
+
+
+@pytest.mark.requirement("INS-4")
+async def test_a_server_that_has_resources_alone_is_offered_as_tools_that_read_them(platform: Platform, https: Http) -> None:
+    async def begins(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+        return result(message, {"supportedVersions": ["2026-07-28"], "capabilities": {"resources": {}}})
+
+    async def lists(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+        return result(message, {"resources": [{"uri": "a://guide", "name": "Guide"}, {"uri": "a://rates", "name": "Rates"}]})
+
+    server = RecordingServer(modern=True, replies={"server/discover": begins, "resources/list": lists})
+    async with platform.leading():
+        await install(platform, await url_of(https, server))
+        await condition(platform, "Discovered", "True", "Succeeded")
+
+        expected = ["read_resource_a_guide", "read_resource_a_rates"]
+        assert (await status(platform))["tools"]["names"] == expected
+        assert await offered(platform) == expected
 
 
 @pytest.mark.requirement("INS-3", "INS-6")
