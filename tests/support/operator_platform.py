@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from argo_health import objections
 from operator_process import Namespaces, OperatorProcess, start_operator
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.errors import NotFound
 from wharfinger_cluster.kind_resource import kind_resource
 from wharfinger_cluster.resource import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, SECRET, SERVICE, SERVICE_ACCOUNT, Object, Scope
 from wharfinger_crds import names
-from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION, REGISTRY_ENTRY, Kind
+from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION, KINDS, REGISTRY_ENTRY, Kind
 
 SECONDS = 60.0
 ALLOWED = {names.ALLOW_DELETION: "true"}
@@ -120,9 +121,19 @@ class Platform:
         self.clusterwide[kind.kind, name] = kind
 
     async def close(self) -> None:
+        """Stop everything and take it away. Fails where Argo CD and kstatus would read one of the statuses that are there differently."""
         for started in self.operators:
             await started.stop()
+        said = objections(await self._own_objects())
         for (_, name), kind in reversed(self.clusterwide.items()):
             with suppress(NotFound):
                 await self.cluster.patch(kind_resource(kind), name, {"metadata": {"annotations": ALLOWED}})
                 await self.cluster.delete(kind_resource(kind), name)
+        assert not said, "\n".join(said)
+
+    async def _own_objects(self) -> list[Object]:
+        found = [await self.get(kind, name) for (_, name), kind in self.clusterwide.items()]
+        for kind in KINDS:
+            for namespace in (self.spaces.tenant, self.spaces.system) if kind.namespaced else ():
+                found += await self.cluster.list(kind_resource(kind), Scope(namespace))
+        return [one for one in found if one is not None]
