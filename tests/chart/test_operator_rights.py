@@ -19,10 +19,11 @@ from chart import applied, renamed, render
 from faulty_proxy import FaultyProxy
 from impersonation import login_as
 from operator_platform import Platform, until
-from operator_process import Namespaces, platform_namespaces
+from operator_process import Namespaces, OperatorProcess, platform_namespaces
 from own_address import ADDRESS, EGRESS
 from provider_crds import CILIUM, KIND_OF, served
 from rights import Right, asked, granted
+from unseen_children import found_unseen
 from wharfinger_cluster.client import Cluster
 from wharfinger_cluster.connection import Login
 from wharfinger_cluster.kind_resource import kind_resource
@@ -45,9 +46,6 @@ AHEAD = frozenset({
     # What a log takes needs a pod that runs: tests/platform/test_logs.py.
     "get pods/log in servers", "create tokenreviews.authentication.k8s.io in the cluster",
     "create subjectaccessreviews.authorization.k8s.io in the cluster",
-    # Asked before a write only while a copy cannot be kept true: tests/operator/api/test_faults.py.
-    *(f"get {resource} in servers" for resource in
-      ("deployments.apps", "networkpolicies.networking.k8s.io", "secrets", "serviceaccounts", "services", *map(str, KIND_OF.values()))),
 })  # fmt: skip
 """Granted, and not used here."""
 
@@ -101,7 +99,7 @@ async def proxy_for(admin: Login, system: str) -> AsyncIterator[tuple[FaultyProx
             yield proxy, path
 
 
-async def work_through(platform: Platform, server: str) -> None:
+async def work_through(platform: Platform, proxy: FaultyProxy, server: str) -> None:
     """Let the operator do everything that it can do."""
     cluster, spaces = platform.cluster, platform.spaces
     running = await platform.operator()
@@ -131,7 +129,7 @@ async def work_through(platform: Platform, server: str) -> None:
         await until(lambda: is_ready(platform, "remote"))
         await until(lambda: has_children(platform, 6))
         await tamper(platform)
-        await through_all_providers(platform)
+        await through_all_providers(platform, proxy, running)
         await probed(platform)
         await cluster.patch(SECRET, "token", {"stringData": {"token": "planted-two"}}, spaces.tenant)
         for name in ("time", "remote"):
@@ -178,8 +176,9 @@ async def tamper(platform: Platform) -> None:
     await until(lambda: platform.cluster.list(CONFIG_MAP, stored))
 
 
-async def through_all_providers(platform: Platform) -> None:
-    """Let each provider enforce, add something to its policy and wait until it is gone, and let the next one take over."""
+async def through_all_providers(platform: Platform, proxy: FaultyProxy, running: OperatorProcess) -> None:
+    """Let each provider enforce, add something to its policy and wait until it is gone, let what is there be unseen, and let the next one
+    take over."""
     name = names.egress_policy_name(platform.spaces.tenant, "time")
     for provider, resource in KIND_OF.items():
         selector = "endpointSelector" if provider == "Cilium" else "podSelector"
@@ -188,6 +187,7 @@ async def through_all_providers(platform: Platform) -> None:
         addition = {"spec": {selector: {"matchLabels": {"more": "x"}}}}
         version = (await platform.cluster.patch(resource, name, addition, platform.spaces.servers))["metadata"]["resourceVersion"]
         await until(lambda r=resource, v=version: is_another(platform.cluster, r, name, platform.spaces.servers, v))  # type: ignore[misc]
+        await found_unseen(platform, proxy, running, resource)
     await platform.environment()
     for resource in KIND_OF.values():
         await until(lambda r=resource: is_gone(platform.cluster, r, name, platform.spaces.servers))  # type: ignore[misc]
@@ -261,7 +261,7 @@ async def requests(operators: list[Object], spaces: Namespaces, admin: Login, cl
         platform = Platform(cluster, spaces, str(kubeconfig), kubeconfig.with_name("operator.log"), mark)
         try:
             async with served(cluster, CILIUM[-1]), served(cluster, "aws"), served(cluster, "gke"):
-                await work_through(platform, server)
+                await work_through(platform, proxy, server)
         except TimeoutError:
             refused = [one for one in proxy.answered if one[2] == 403]
             pytest.fail(f"the operator did not come through; refused: {refused}\n{platform.log.read_text()[-4000:]}")
