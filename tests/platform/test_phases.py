@@ -47,6 +47,10 @@ CASES = {
         {"image": GREETER, "transport": "StreamableHTTP", "http": {"port": 9999}, "env": [{"name": "GREETER_KEY", "value": "x"}]},
         "Pending", "Progressing", "nothing listens on port 9999",
     ),
+    "wrong-port-for-long": Case(
+        {"image": GREETER, "transport": "StreamableHTTP", "http": {"port": 9998}, "deployment": {"progressDeadlineSeconds": 20}, "env": [{"name": "GREETER_KEY", "value": "x"}]},
+        "Error", "NotListening", "the server runs, and nothing listens on port 9998 of its pod: is that spec.selfHosted.http.port?",
+    ),
     "no-secret": Case(
         stdio("mcp-server-time", env=[{"name": "TOKEN", "value": "${fields.token}"}]), "Error", "SecretMissing", "there is no Secret absent",
         {"valuesFrom": [{"field": "token", "secretKeyRef": {"name": "absent", "key": "token"}}]},
