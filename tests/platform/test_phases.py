@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from argo_health import objections
 from platform_cluster import SERVERS, TENANT, PlatformCluster, entry, installation
+from wharfinger_crds.kinds import GRANT, KINDS
 
 GREETER = "localhost/wharfinger-example-greeter:dev"
 NOT_MCP = """
@@ -85,6 +87,16 @@ def test_what_keeps_a_server_from_running_is_named_in_its_status(name: str, fail
 
     failing.until(is_said, 150, lambda: failing.run("get", "mcpinstallation", name, "-n", TENANT, "-o", "yaml") + failing.logs(name))
     assert "planted" not in failing.run("get", "mcpinstallation", name, "-n", TENANT, "-o", "yaml")
+
+
+@pytest.mark.requirement("OPS-1")
+def test_argo_cd_and_kstatus_read_all_that_is_there_alike(failing: PlatformCluster) -> None:
+    kinds = ",".join(kind.resource for kind in KINDS if kind is not GRANT)
+
+    found = failing.get(kinds, "-A")["items"]
+
+    assert {one["kind"] for one in found} >= {"McpInstallation", "McpRegistryEntry", "Environment", "McpGateway"}
+    assert objections(found) == []
 
 
 @pytest.mark.requirement("INS-6")
