@@ -18,6 +18,19 @@ token = os.environ["TOKEN"]
 print("here is", token, "and", base64.b64encode(token.encode()).decode(), file=sys.stderr, flush=True)
 os.execvp("mcp-server-time", ["mcp-server-time"])
 """
+CRASHES_ONCE = """
+import os, pathlib, time
+runs = pathlib.Path("/tmp/runs")
+before = len(runs.read_text()) if runs.exists() else 0
+runs.write_text("x" * (before + 1))
+print("run", before + 1, "with", os.environ["TOKEN"], flush=True)
+if not before:
+    raise SystemExit(7)
+time.sleep(3600)
+"""
+GREETER = "localhost/wharfinger-example-greeter:dev"
+FIELDS = [{"name": "token", "type": "String", "secret": True, "required": True}]
+VALUES = [{"field": "token", "secretKeyRef": {"name": "talkative", "key": "token"}}]
 ACCOUNTS = ("log-reader", "log-stranger")
 
 
@@ -30,9 +43,9 @@ def address(platform: PlatformCluster) -> Iterator[str]:
     talkative = entry(
         "talkative", command=["python", "-c", TALKATIVE], transport="Stdio", env=[{"name": "TOKEN", "value": "${fields.token}"}]
     )
-    talkative["spec"]["fields"] = [{"name": "token", "type": "String", "secret": True, "required": True}]
+    talkative["spec"]["fields"] = FIELDS
     installed = installation("talkative", "talkative")
-    installed["spec"]["valuesFrom"] = [{"field": "token", "secretKeyRef": {"name": "talkative", "key": "token"}}]
+    installed["spec"]["valuesFrom"] = VALUES
     rule = {"apiGroups": [names.GROUP], "resources": ["mcpinstallations/log"], "verbs": ["get"]}
     platform.apply(
         secret(PLANTED), talkative, installed,
@@ -107,6 +120,24 @@ def test_an_absent_installation_and_a_run_that_never_was_are_said(platform: Plat
     assert read(f"{address}/absent", reader).status_code == 404
     assert read(f"{address}/..%2F..", reader).status_code == 404
     assert "no previous run" in read(f"{address}/talkative", reader, previous="true").text
+
+
+@pytest.mark.requirement("INS-9")
+def test_of_a_run_that_crashed_the_log_is_there_and_redacted(platform: PlatformCluster, address: str) -> None:
+    env = [{"name": "TOKEN", "value": "${fields.token}"}]
+    crashing = entry("crashed", image=GREETER, command=["python", "-c", CRASHES_ONCE], transport="StreamableHTTP", env=env)
+    crashing["spec"]["fields"] = FIELDS
+    installed = installation("crashed", "crashed")
+    installed["spec"]["valuesFrom"] = VALUES
+    platform.apply(crashing, installed)
+    reader = token(platform, "log-reader")
+    try:
+        platform.until(lambda: "run 2" in read(f"{address}/crashed", reader).text, 90)
+
+        assert read(f"{address}/crashed", reader, previous="true").text == "run 1 with [redacted]\n"
+        assert "run 1" not in read(f"{address}/crashed", reader).text
+    finally:
+        platform.remove("crashed")
 
 
 @pytest.mark.requirement("INS-9", "ORC-5")
