@@ -98,3 +98,21 @@ def test_suspending_scales_to_nothing_and_resuming_brings_it_back(platform: Plat
 
     platform.ready("mcpinstallation", "sleepy")
     platform.run("delete", "mcpinstallation", "sleepy", "-n", TENANT)
+
+
+@pytest.mark.requirement("REG-10")
+def test_what_the_operator_counts_as_used_cannot_be_deleted_until_it_is_used_no_more(platform: PlatformCluster) -> None:
+    platform.apply(entry("used", command=["mcp-server-time"], transport="Stdio"), installation("used", "used"))
+    try:
+        platform.until(lambda: platform.get("mcpregistryentry", "used").get("status", {}).get("usedBy"))
+        for kind, name in (("mcpregistryentry", "used"), ("environment", "quickstart")):
+            with pytest.raises(AssertionError, match=r"it is used by [0-9]+ installations? \(.*quickstart/used.*\): delete them first"):
+                # Lest the demo lose its environment where nothing refuses.
+                platform.run("delete", kind, name, "--dry-run=server")
+        with pytest.raises(AssertionError, match="delete them first"):
+            platform.run("delete", "mcpregistryentry", "used")
+        assert platform.get("mcpregistryentry", "used")
+    finally:
+        # The entry goes once nobody uses it.
+        platform.remove("used")
+    assert not platform.get("mcpregistryentry", "used")
