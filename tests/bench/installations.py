@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import hollow
+from bench.api_writes import written
 from bench.damage import damage
 from bench.interpreter import described
 from bench.results import write_section
@@ -102,13 +103,13 @@ async def cold(scene: Scene, measured: Measured) -> OperatorProcess:
     measured.values["cpu"], measured.values["rss"] = cpu(operator.process.pid), resident(operator)
     measured.values["api server cpu"] = api_server_cpu() - before
     measured.values["peak"] = resident(operator, "VmHWM")
-    written = await requests(operator, WRITES)
-    measured.values["writes"] = written.total() / scene.size
+    made = await requests(operator, WRITES)
+    measured.values["writes"] = made.total() / scene.size
     looked = [
         value for labels, value in await samples(operator, "wharfinger_reconcile_seconds_count") if labels["kind"] == INSTALLATION.kind
     ]
     measured.values["reconciliations"] = sum(looked) / scene.size
-    measured.notes.append(", ".join(f"{what} {count}" for what, count in sorted(written.items())))
+    measured.notes.append(", ".join(f"{what} {count}" for what, count in sorted(made.items())))
     measured.notes.append(", ".join(f"{what} {count}" for what, count in sorted((await requests(operator, ("get",))).items())))
     return operator
 
@@ -131,6 +132,7 @@ async def settled(operator: OperatorProcess) -> None:
 async def restarted(scene: Scene, operator: OperatorProcess, measured: Measured) -> OperatorProcess:
     """Stop the operator and start another: what it writes, and how long it takes to look at everything."""
     await operator.stop()
+    before = await written(scene.kubeconfig)
     started = time.monotonic()
     operator = await scene.operator()
 
@@ -147,12 +149,12 @@ async def restarted(scene: Scene, operator: OperatorProcess, measured: Measured)
     await until(looked, 300)
     measured.values["restart"] = time.monotonic() - started
     await settled(operator)
-    written = await requests(operator, WRITES)
-    measured.values["restart writes"] = written.total()
+    more = await written(scene.kubeconfig) - before
+    measured.values["restart writes"] = more.total()
     measured.values["restart rss"] = resident(operator)
     measured.values["restart cpu"] = cpu(operator.process.pid)
-    if written:
-        measured.notes.append("restart: " + ", ".join(f"{what} {count}" for what, count in sorted(written.items())))
+    if more:
+        measured.notes.append("restart: " + ", ".join(f"{what} {count}" for what, count in sorted(more.items())))
     return operator
 
 

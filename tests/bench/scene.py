@@ -46,7 +46,7 @@ class Scene:
         self.spaces = spaces
         self.size = size
         self.mark = spaces.system.removeprefix("system-")
-        self._kubeconfig = kubeconfig
+        self.kubeconfig = kubeconfig
         self._log = log
         self.installations = Informer(cluster, kind_resource(INSTALLATION), Scope(spaces.tenant), transform=_conditions)
 
@@ -54,7 +54,7 @@ class Scene:
         """Start an operator; it may have to wait for the lease."""
         python, path = interpreter(), search_path(ROOT)
         return await start_operator(
-            self._kubeconfig, self.spaces.system, self._log, program="bench.hollow_operator", python=python, path=path
+            self.kubeconfig, self.spaces.system, self._log, program="bench.hollow_operator", python=python, path=path
         )
 
     def entry(self, number: int) -> str:
