@@ -20,6 +20,7 @@ from wharfinger_gateway.answer import Answerer
 from wharfinger_gateway.asking import legacy_key
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.incoming import Channel, Incoming, Reply
+from wharfinger_gateway.limits import Limits
 from wharfinger_gateway.list_changes import ListChanges
 from wharfinger_gateway.listeners import Listener
 from wharfinger_gateway.question import Question, Within, take
@@ -44,9 +45,10 @@ _log = logging.getLogger(__name__)
 class HttpSse:
     """Serves streams and the messages beside them. Belongs to one event loop."""
 
-    def __init__(self, replica: Replica, answerer: Answerer) -> None:
+    def __init__(self, replica: Replica, answerer: Answerer, limits: Limits) -> None:
         self._replica = replica
         self._answerer = answerer
+        self._limits = limits
         self._streams: dict[str, tuple[Channel, set[asyncio.Task[None]]]] = {}
 
     async def serve(self, incoming: Incoming, permit: Permit, seal: Seal) -> Reply | Refusal:
@@ -106,6 +108,9 @@ class HttpSse:
             return Refusal.of(Rejection(400, message.code, message.message), message.id)
         if len(under_way) >= MAX_UNDER_WAY:
             return Refusal(Reason.SESSION_BUSY)
+        excess = self._limits.more_in(message, permit, time.perf_counter())
+        if excess is not None:
+            return excess
         rules = Within(session, self._replica.sessions.of(session, now))
         question = Question(permit, message, msgspec.structs.replace(incoming, channel=channel), rules, body, modern=False)
         task = asyncio.create_task(self._answer_on(channel, question, message))

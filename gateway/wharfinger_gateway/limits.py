@@ -13,6 +13,7 @@ from typing import Final
 
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.refusals import Reason, Refusal
+from wharfinger_mcp.jsonrpc import Batch, Message, Request
 
 MAX_CALLERS: Final = 10_000
 _MINUTE: Final = 60.0
@@ -59,6 +60,12 @@ class Limits:
             return None
         wait = math.ceil(self._buckets.take(_key(permit), allowed, count, now))
         return Refusal(Reason.RATE_EXCEEDED, detail=f"{allowed} a minute. Try again in {wait} s.", wait=wait) if wait else None
+
+    def more_in(self, message: Message | Batch, permit: Permit, now: float) -> Refusal | None:
+        """Count the requests of a batch beyond the first, which its HTTP request was counted as; or return the refusal of the whole."""
+        if not isinstance(message, Batch):
+            return None
+        return self.request(permit, now, sum(isinstance(one, Request) for one in message.messages) - 1)
 
     def begin(self, permit: Permit) -> Key | Refusal | None:
         """Count a call that begins, and return what to `end` it by; or return its refusal."""

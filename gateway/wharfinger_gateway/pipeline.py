@@ -73,7 +73,7 @@ class Pipeline:
         self._answerer = Answerer(catalogs, Servers(upstreams, self._conversations), self._listeners, telemetry, self._limits)
         self._replica = replica = Replica(self._sessions, self._listeners, upstreams, self._hops, clock)
         self._legacy = LegacySessions(replica)
-        self._http_sse = HttpSse(replica, self._answerer)
+        self._http_sse = HttpSse(replica, self._answerer, self._limits)
         current.on_change = self._listeners.look
 
     async def serve(self, incoming: Incoming) -> Reply:
@@ -174,10 +174,10 @@ class Pipeline:
 
     async def _answer(self, question: Question, started: float) -> Reply | Refusal:
         if isinstance(question.message, Batch):
-            asked = [one for one in question.message.messages if isinstance(one, Request)]
-            excess = self._limits.request(question.permit, started, len(asked) - 1)
+            excess = self._limits.more_in(question.message, question.permit, started)
             if excess is not None:
                 return excess
+            asked = [one for one in question.message.messages if isinstance(one, Request)]
             for one in question.message.messages:
                 take(question, one)
             return batch_answered(await asyncio.gather(*(self._answerer.answer(question, one, started) for one in asked)))

@@ -19,6 +19,7 @@ from gateway_process import GatewayProcess, gateway_process
 from gateway_served import Serve
 from gateway_upstream import UpstreamServer
 from gateway_world import ALICE, BOB, ENGINEERING, Manifest, dump, gateway, installation, pinned, text_of, token, tool
+from http_sse_client import Sse
 from wharfinger_gateway.limits import Buckets
 
 OFFLINE = str(Path(__file__).parents[1] / "support/gateway_offline.py")
@@ -131,6 +132,16 @@ async def test_a_batch_counts_as_what_is_in_it(serve: Serve) -> None:
 
     assert (await alice.send(batch(4))).status == 200
     assert seen(await alice.send(batch(2)))[:2] == (429, -32010)
+
+
+@pytest.mark.requirement("GW-12")
+async def test_a_batch_beside_a_stream_counts_as_what_is_in_it(serve: Serve) -> None:
+    client = Sse(serve(world("http://192.0.2.1:9/mcp", requestsPerMinute=6)).caller(ALICE))
+    await client.open()
+    batches = [[{"jsonrpc": "2.0", "id": f"{size}-{number}", "method": "ping"} for number in range(size)] for size in (4, 2)]
+    assert [await client.post(batch) for batch in batches] == [202, 429]
+    await eventually(lambda: client.answers("4-3"))
+    assert not client.answers("2-0"), "of a batch that is refused nothing is carried out"
 
 
 async def waiting(caller: Caller, server: UpstreamServer, count: int) -> list[asyncio.Task[Answered]]:
