@@ -175,10 +175,10 @@ def with_answers(params: Params, answers: Mapping[str, Raw], state: str | None) 
     return told if state is None else {**told, "requestState": jsonrpc.raw_json(state)}
 
 
-def call_digest(params: Params) -> str:
-    """Return a digest of which tool is called with which arguments, however they are written."""
-    value = {name: msgspec.json.decode(params[name]) for name in ("name", "arguments") if name in params}
-    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:32]
+def call_digest(method: str, params: Params) -> str:
+    """Return a digest of what is asked for with which arguments, however they are written."""
+    value = {name: msgspec.json.decode(params[name]) for name in ("name", "uri", "arguments") if name in params}
+    return hashlib.sha256(msgspec.json.encode([method, value], order="deterministic")).hexdigest()[:32]
 
 
 def _asked_for(declared: Mapping[str, Raw]) -> Mapping[str, Raw]:

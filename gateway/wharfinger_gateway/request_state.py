@@ -26,7 +26,7 @@ class RequestState(msgspec.Struct, frozen=True, array_like=True):
     principal: str
     """Digest of the caller's subject."""
     call: str
-    """Digest of the tool and its arguments: answers belong to one call."""
+    """Digest of the method, what it is asked for and the arguments: answers belong to one call."""
     installation: str
     """Uid."""
     expires_at: float

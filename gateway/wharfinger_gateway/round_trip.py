@@ -48,7 +48,7 @@ class Round:
         sealed = RequestState(
             gateway=permit.gateway.id,
             principal=permit.principal.digest,
-            call=call_digest(self.sent),
+            call=call_digest(self.going.method, self.sent),
             installation=self.installation,
             expires_at=self.now + LIFETIME,
             handle=handle,
@@ -63,7 +63,7 @@ class Round:
             return None
         permit = self.going.question.permit
         state = StateSeal(permit.snapshot.session_key).open(jsonrpc.text_member(self.sent, "requestState") or "", self.now)
-        ours = (permit.gateway.id, permit.principal.digest, call_digest(self.sent), self.installation)
+        ours = (permit.gateway.id, permit.principal.digest, call_digest(self.going.method, self.sent), self.installation)
         if state is None or (state.gateway, state.principal, state.call, state.installation) != ours:
             return Refusal(Reason.STATE_INVALID)
         return state

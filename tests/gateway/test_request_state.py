@@ -4,12 +4,20 @@ import json
 
 import pytest
 
-from asking_scene import ANSWER, modern_call, world
+from asking_scene import ABLE, ANSWER, DECLARED, modern_call, world
 from asking_server import FORM, AskingServer
+from gateway_caller import Answered, Caller, Json
 from gateway_served import Serve
-from gateway_world import ALICE, BOB
+from gateway_upstream import UpstreamServer
+from gateway_world import ALICE, BOB, gateway, installation, pinned, tool
+from wharfinger_gateway.request_state import RequestState, StateSeal
 
 pytestmark = pytest.mark.requirement("GW-5")
+REQUIRED: Json = {
+    "resultType": "input_required",
+    "inputRequests": {"q": {"method": "elicitation/create", "params": FORM}},
+    "requestState": "the-server's",
+}
 
 
 async def test_what_is_not_answered_is_asked_again_and_questions_come_one_after_the_other(serve: Serve, old_asking: AskingServer) -> None:
@@ -69,3 +77,55 @@ async def test_answers_without_a_state_reach_a_server_that_needs_none(serve: Ser
     caller = serve(world(new_asking)).caller(ALICE)
     answered = await modern_call(caller, inputResponses={"name": ANSWER})
     assert json.loads(answered.text) == {"name": ANSWER}
+
+
+def what_asks(serve: Serve, server: UpstreamServer) -> Caller:
+    """Return a client before a server that asks whatever it is asked for."""
+    server.lists = {"prompts/list": [{"name": "ask"}], "resources/list": [{"uri": f"a://{name}", "name": name} for name in ("one", "two")]}
+    server.behaviour = dict.fromkeys(("ask", "a://one", "a://two"), REQUIRED)
+    selected = pinned("bot", prompts=["*"], resources=["*"])
+    return serve(installation("bot", team="engineering", url=server.url, tools=[tool("ask")]), gateway("tools", selected)).caller(ALICE)
+
+
+async def able(caller: Caller, method: str, params: Json, state: str | None = None) -> Answered:
+    answers = {} if state is None else {"inputResponses": {"q": ANSWER}, "requestState": state}
+    named = {"Mcp_Name": params["uri"]} if "uri" in params else {}
+    return await caller.modern(method, params | answers, meta={DECLARED: ABLE}, **named)
+
+
+async def test_a_resources_state_goes_on_with_no_other_resource(serve: Serve, modern_server: UpstreamServer) -> None:
+    caller = what_asks(serve, modern_server)
+    state = (await able(caller, "resources/read", {"uri": "a://one"})).result["requestState"]
+    sent = len(modern_server.requests)
+    refused = await able(caller, "resources/read", {"uri": "a://two"}, state)
+    assert (refused.status, refused.error["code"]) == (400, -32602)
+    assert len(modern_server.requests) == sent
+    modern_server.behaviour["a://one"] = {"contents": []}
+    assert (await able(caller, "resources/read", {"uri": "a://one"}, state)).result["contents"] == []
+    read = [one.message["params"] for one in modern_server.requests if one.method == "resources/read"]
+    assert read[-1]["requestState"] == "the-server's"
+
+
+async def test_a_tools_state_goes_on_with_no_prompt_of_its_name(serve: Serve, modern_server: UpstreamServer) -> None:
+    caller = what_asks(serve, modern_server)
+    params: Json = {"name": "bot__ask", "arguments": {}}
+    states = {method: (await able(caller, method, params)).result["requestState"] for method in ("tools/call", "prompts/get")}
+    for method, other in (("tools/call", "prompts/get"), ("prompts/get", "tools/call")):
+        refused = await able(caller, method, params, states[other])
+        assert (refused.status, refused.error["code"]) == (400, -32602)
+        assert (await able(caller, method, params, states[method])).result["resultType"] == "input_required"
+
+
+async def test_a_state_that_is_too_old_is_refused(serve: Serve, modern_server: UpstreamServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    caller = what_asks(serve, modern_server)
+    monkeypatch.setattr("wharfinger_gateway.round_trip.LIFETIME", 0.0)
+    state = (await able(caller, "resources/read", {"uri": "a://one"})).result["requestState"]
+    refused = await able(caller, "resources/read", {"uri": "a://one"}, state)
+    assert (refused.status, refused.error["code"]) == (400, -32602)
+    assert refused.error["message"].endswith("or too old")
+
+
+def test_a_state_counts_until_its_end_and_no_moment_longer() -> None:
+    seal, state = StateSeal(b"k" * 32), RequestState("dev.tools", "principal", "call", "uid", expires_at=100.0)
+    assert seal.open(seal.seal(state), 99.9) == state
+    assert seal.open(seal.seal(state), 100.0) is None
