@@ -10,7 +10,7 @@ from typing import Final
 from wharfinger_gateway import modern
 from wharfinger_gateway.call import Call, call_tool
 from wharfinger_gateway.catalog import Catalogs
-from wharfinger_gateway.feature import request_feature
+from wharfinger_gateway.feature import asked_for, request_feature
 from wharfinger_gateway.forward import Servers
 from wharfinger_gateway.limits import Limits
 from wharfinger_gateway.list_changes import ListChanges
@@ -100,7 +100,7 @@ class Answerer:
         if isinstance(slot, Refusal):
             self._telemetry.called(_not_made(question, request, slot), time.perf_counter() - started)
             return self._refuse(question, request, slot)
-        trace = self._telemetry.begin(question.permit, request.params, time.perf_counter() - started)
+        trace = self._telemetry.begin(question.permit, request, time.perf_counter() - started)
         scope = CancelScope()
         if question.modern:
             # Its client's leaving means nothing in older revisions (2025-11-25, transports), where a message cancels.
@@ -183,7 +183,7 @@ class Answerer:
 
 def _not_made(question: Question, request: Request, refusal: Refusal) -> Call:
     """Return the record of a call that did not come to its end, of which no more is known than its request."""
-    return Call(question.permit, refusal, jsonrpc.text_member(request.params, "name") or "", method=request.method)
+    return Call(question.permit, refusal, asked_for(request), method=request.method)
 
 
 def _has_cursor(request: Request) -> bool:

@@ -86,7 +86,7 @@ class CallMetrics(Collector):
         """Return what is exposed."""
         calls = CounterMetricFamily("wharfinger_gateway_calls", "Tool calls, by outcome.", labels=(*_LABELS, "outcome"))
         seconds = HistogramMetricFamily("wharfinger_gateway_call_seconds", "Time of tool calls.", labels=_LABELS)
-        about = "Time of tool calls that was not spent waiting for the server."
+        about = "Time of calls, also those for prompts, resources and completion, that was not spent waiting for the server."
         overhead = HistogramMetricFamily("wharfinger_gateway_overhead_seconds", about, labels=())
         for tool, found in self._tools.items():
             for outcome, count in found.outcomes.items():

@@ -25,7 +25,7 @@ async def request_feature(question: Question, request: Request, servers: Servers
     permit, method = question.permit, request.method
     found = await _find(question, request, servers)
     if isinstance(found, Refusal):
-        return Call(permit, found, method=method)
+        return Call(permit, found, asked_for(request), method=method)
     assignment, name, params = found
     if trace is not None:
         trace.step("credential")
@@ -37,6 +37,14 @@ async def request_feature(question: Question, request: Request, servers: Servers
     started = time.perf_counter()
     outcome = await forward(question, choice, Target(method, params, trace=trace), request.params, servers)
     return Call(permit, outcome, name, choice=choice, upstream_seconds=time.perf_counter() - started, method=method)
+
+
+def asked_for(request: Request) -> str:
+    """Return the name or the URI that a request is about, as its caller wrote it; empty where it is about none."""
+    params = request.params
+    if request.method == "completion/complete":
+        params = (jsonrpc.members(params["ref"]) if "ref" in params else None) or {}
+    return jsonrpc.text_member(params, "name") or jsonrpc.text_member(params, "uri") or ""
 
 
 async def _find(question: Question, request: Request, servers: Servers) -> tuple[Assignment, str, Params] | Refusal:

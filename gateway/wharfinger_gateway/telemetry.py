@@ -26,7 +26,7 @@ from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.snapshot import Refused
 from wharfinger_gateway.trace import Passing, Trace, Tracer, parent_of
 from wharfinger_mcp.connect import Connect
-from wharfinger_mcp.jsonrpc import Params
+from wharfinger_mcp.jsonrpc import Request
 
 _NAME_CHARS: Final = 128
 
@@ -106,9 +106,9 @@ class Telemetry:
             }
             self._write(_encode(record) + b"\n")
 
-    def begin(self, permit: Permit, params: Params, seconds: float) -> Trace | None:
+    def begin(self, permit: Permit, request: Request, seconds: float) -> Trace | None:
         """Return the trace of a call that arrived so many seconds ago; None where there is none."""
-        return self._tracer.begin(parent_of(permit, params), seconds)
+        return self._tracer.begin(request.method, parent_of(permit, request.params), seconds)
 
     def called(self, call: Call, seconds: float, trace: Trace | None = None) -> None:
         """Count a call that took `seconds` in all, write its audit record, and end its trace."""
@@ -188,7 +188,9 @@ def _attributes(call: Call, outcome: str) -> dict[str, str]:
     if outcome != "ok":
         found["error.type"] = outcome
     if call.listed is not None:
-        found |= {"gen_ai.tool.name": call.listed.name, "wharfinger.server": _server(call)}
+        found["gen_ai.tool.name"] = call.listed.name
+    if call.listed is not None or call.choice is not None:
+        found["wharfinger.server"] = _server(call)
     if call.choice is not None:
         found |= {"wharfinger.installation": call.choice.installation.path, "wharfinger.chosen": call.choice.how}
     return found

@@ -33,8 +33,8 @@ class Trace(Protocol):
 class Tracer(Protocol):
     """Begins traces."""
 
-    def begin(self, parent: TraceContext | None, seconds: float) -> Trace | None:
-        """Return the trace of a call that arrived so many seconds ago, below `parent` if it is part of a trace; None where there is nothing to do."""
+    def begin(self, method: str, parent: TraceContext | None, seconds: float) -> Trace | None:
+        """Return the trace of a request by a method of ours that arrived so many seconds ago, below `parent` if it is part of a trace; None where there is nothing to do."""
 
     def close(self) -> None:
         """Send what is left."""
@@ -48,7 +48,7 @@ def parent_of(permit: Permit, params: Params) -> TraceContext | None:
 class Passing:
     """Records nothing, and passes on what comes."""
 
-    def begin(self, parent: TraceContext | None, seconds: float) -> Trace | None:
+    def begin(self, method: str, parent: TraceContext | None, seconds: float) -> Trace | None:
         """See Tracer."""
         return None if parent is None else Passed(parent)
 

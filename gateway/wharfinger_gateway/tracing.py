@@ -1,6 +1,6 @@
 """Spans of calls, exported by OTLP over HTTP. Imported only where that was asked for: nobody else pays for the library.
 
-A call is a span of kind SERVER with one for each of its steps below it: `route` until the tool is found, `credential` until it is known whose
+A call is a span of kind SERVER, named by its method, with one for each of its steps below it: `route` until what is asked for is found, `credential` until it is known whose
 installation serves it and with what, and one of kind CLIENT for the server's part. Everything about sampling, limits, batches and the way to the
 collector is the SDK's, and set by its standard environment variables (OpenTelemetry, "SDK Environment Variables" and "OTLP Exporter"). No argument,
 result, credential or caller is in a span.
@@ -36,7 +36,6 @@ from wharfinger_gateway.trace import Passed, Trace
 from wharfinger_mcp.trace_context import TraceContext
 
 CLOSE_SECONDS: Final = 5.0
-_METHOD: Final = "tools/call"
 _FAILED: Final = Status(StatusCode.ERROR)
 
 
@@ -48,12 +47,12 @@ class Exporting:
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("wharfinger", VERSION)
 
-    def begin(self, parent: TraceContext | None, seconds: float) -> Trace:
+    def begin(self, method: str, parent: TraceContext | None, seconds: float) -> Trace:
         """See Tracer."""
         arrived = time.time_ns() - int(seconds * 1e9)
         above = None if parent is None else set_span_in_context(NonRecordingSpan(_remote(parent)))
-        whole = self._tracer.start_span(_METHOD, above, SpanKind.SERVER, {"mcp.method.name": _METHOD}, start_time=arrived)
-        return _Recorded(self._tracer, whole, arrived) if whole.is_recording() else Passed(_context(whole))
+        whole = self._tracer.start_span(method, above, SpanKind.SERVER, {"mcp.method.name": method}, start_time=arrived)
+        return _Recorded(self._tracer, method, whole, arrived) if whole.is_recording() else Passed(_context(whole))
 
     def close(self) -> None:
         """See Tracer: as far as the collector takes it in time."""
@@ -64,10 +63,11 @@ class Exporting:
 
 
 class _Recorded:
-    __slots__ = ("_below", "_step", "_tracer", "_whole")
+    __slots__ = ("_below", "_method", "_step", "_tracer", "_whole")
 
-    def __init__(self, tracer: Tracer, whole: Span, arrived: int) -> None:
+    def __init__(self, tracer: Tracer, method: str, whole: Span, arrived: int) -> None:
         self._tracer = tracer
+        self._method = method
         self._whole = whole
         self._below = set_span_in_context(whole)
         self._step = tracer.start_span("route", self._below, start_time=arrived)
@@ -80,13 +80,13 @@ class _Recorded:
         self._begin(name, SpanKind.INTERNAL)
 
     def sent(self) -> TraceContext:
-        return _context(self._begin(_METHOD, SpanKind.CLIENT))
+        return _context(self._begin(self._method, SpanKind.CLIENT))
 
     def end(self, attributes: dict[str, str], *, failed: bool) -> None:
         self._step.end()
         self._whole.set_attributes(attributes)
         if "gen_ai.tool.name" in attributes:
-            self._whole.update_name(f"{_METHOD} {attributes['gen_ai.tool.name']}")
+            self._whole.update_name(f"{self._method} {attributes['gen_ai.tool.name']}")
         if failed:
             self._whole.set_status(_FAILED)
         self._whole.end()

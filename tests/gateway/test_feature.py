@@ -1,5 +1,6 @@
 """Prompts, resources and completion through the pipeline to real servers, as far as the gateway selects them."""
 
+import json
 from typing import Any
 
 import pytest
@@ -109,6 +110,29 @@ async def test_a_completion_goes_to_whose_reference_it_is(serve: Serve, server: 
     assert sent == [{"type": "ref/prompt", "name": "greet", "x": 1}, {"type": "ref/resource", "uri": "t://{id}/data"}]
     for wrong in ({"type": "ref/prompt", "name": "bot__bye"}, {"type": "ref/resource", "uri": "z://"}, {"type": "x"}, {}, 3):
         assert (await ask(caller, "completion/complete", {"ref": wrong} | argument, modern=modern)).error["code"] == -32602
+
+
+@pytest.mark.requirement("OPS-6")
+async def test_the_audit_record_says_by_which_method_what_was_asked_for_whether_it_was_there_or_not(
+    serve: Serve, modern_server: UpstreamServer
+) -> None:
+    modern_server.lists |= LISTS
+    served = start(serve, modern_server, prompts=["greet"], resources=["a://1"])
+    caller = served.caller(ALICE)
+    for name in ("bot__greet", "bot__bye"):
+        await ask(caller, "prompts/get", {"name": name}, modern=True)
+        await ask(caller, "completion/complete", {"ref": {"type": "ref/prompt", "name": name}, "argument": {}}, modern=True)
+    for uri in ("a://1", "a://2"):
+        await ask(caller, "resources/read", {"uri": uri}, modern=True)
+    records = [json.loads(line) for line in served.audit]
+    assert [(one["method"], one["tool"], one["outcome"], one["installation"]) for one in records] == [
+        ("prompts/get", "bot__greet", "ok", "dev/bot"),
+        ("completion/complete", "bot__greet", "ok", "dev/bot"),
+        ("prompts/get", "bot__bye", "prompt_unknown", None),
+        ("completion/complete", "bot__bye", "prompt_unknown", None),
+        ("resources/read", "a://1", "ok", "dev/bot"),
+        ("resources/read", "a://2", "resource_unknown", None),
+    ]
 
 
 @ERAS

@@ -34,7 +34,7 @@ def world(url: str, **spec: Any) -> list[Manifest]:
         *installation("bot", team="engineering", url=url),
         *installation("bridged", team="engineering", url=url, client_headers=False),
         entry("github"),
-        gateway("tools", pinned("bot"), pinned("bridged"), by_entry(), **spec),
+        gateway("tools", pinned("bot", prompts=["*"], resources=["*"]), pinned("bridged"), by_entry(), **spec),
     ]
 
 
@@ -134,9 +134,12 @@ class Traced:
         self.session = session
 
     async def call(self, name: str, token: str = ALICE, meta: dict[str, Any] | None = None, **headers: str) -> Any:
-        own = {"Authorization": f"Bearer {token}", "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": name}
         params = {"name": name, "arguments": {"word": "planted-argument"}, "_meta": META | (meta or {})}
-        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        return await self.request("tools/call", params, token, **{"Mcp-Name": name}, **headers)
+
+    async def request(self, method: str, params: dict[str, Any], token: str = ALICE, **headers: str) -> Any:
+        own = {"Authorization": f"Bearer {token}", "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method}
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         async with self.session.post(f"{self.running.url}/v1/mcp/dev.tools", json=body, headers=own | headers) as response:
             return await response.json()
 
@@ -209,6 +212,31 @@ async def test_a_call_of_nobodys_trace_begins_one_and_a_refused_one_says_why(tmp
         spans = await gate.spans("tools/call bot__echo")
         assert attributes(spans["whole"])["error.type"] == "upstream_failed"
         assert gate.collector.resources[0]["service.name"] == "edge"
+
+
+@pytest.mark.requirement("OPS-6")
+@pytest.mark.parametrize(
+    ("method", "params", "named"),
+    [
+        ("prompts/get", {"name": "bot__greet"}, {"Mcp-Name": "bot__greet"}),
+        ("resources/read", {"uri": "a://1"}, {"Mcp-Name": "a://1"}),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "bot__greet"}, "argument": {"name": "x", "value": ""}}, {}),
+    ],
+)
+async def test_a_request_for_anything_but_a_tool_is_a_span_of_its_own_method(
+    tmp_path: Path, modern_server: UpstreamServer, method: str, params: dict[str, Any], named: dict[str, str]
+) -> None:
+    modern_server.lists = {"prompts/list": [{"name": "greet"}], "resources/list": [{"uri": "a://1", "name": "one"}]}
+    async with traced(tmp_path / "manifests", modern_server.url) as gate:
+        assert "result" in await gate.request(method, params | {"_meta": META}, **named)
+        spans = await gate.spans(method)
+        assert spans.keys() == {"whole", "route", "credential", method}
+        assert spans[method].kind == Span.SPAN_KIND_CLIENT
+        assert attributes(spans["whole"]) == {
+            "mcp.method.name": method, "wharfinger.gateway": "dev.tools", "wharfinger.server": "github",
+            "wharfinger.installation": "dev/bot", "wharfinger.chosen": "pinned", "wharfinger.outcome": "ok",
+        }  # fmt: skip
+        assert "tools/call" not in repr(gate.collector.spans)
 
 
 @pytest.mark.requirement("OPS-6")
