@@ -48,7 +48,7 @@ BUILT: Final = {
     "GW-6": "The credential is found at call time, by a written order; else an error with an install link.",
     "GW-7": "The client's token never goes upstream.",
     "GW-8": "Listed client headers reach HTTP servers, all others are dropped; what a connection sets wins; stdio gets none.",
-    "GW-12": "Limits of each caller in each replica: size, rate, concurrency, time; bounds of connections; nobody else is slowed.",
+    "GW-12": "Limits of each caller in each replica: size, rate, concurrency, time; bounds of connections; of what all share nobody takes what is another's; nobody else is slowed.",
     "GW-14": "Rolling restart of the gateway, of servers, or an API server that is away: modern clients notice nothing, legacy ones go on or begin anew; no call is sent twice.",
     "GW-16": "Resources, prompts and completion are exposed as far as the gateway selects them.",
     "AUT-1": "OAuth 2.1 for MCP clients: login at the identity provider, consent, codes and refresh tokens that count once; exact redirects; no script.",

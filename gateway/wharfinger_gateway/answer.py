@@ -132,6 +132,9 @@ class Answerer:
         wanted = wanted_kinds(request.params)
         if wanted is None:
             return self._refuse(question, request, Refusal(Reason.PARAMS_INVALID, detail="notifications must be an object"))
+        excess = self._listeners.refusal(question.permit)
+        if excess is not None:
+            return self._refuse(question, request, excess)
         kinds = tuple(kind for kind in wanted if kind in capabilities(question.permit.gateway))
         listener = Listener(question.incoming, partial(announcement, subscription=request.id), {})
         changes = ListChanges(listener, question.rules, kinds, self._servers.upstreams)

@@ -1,7 +1,8 @@
 """A call of a modern client to a legacy server: it waits there, longer than any one request of the client, while people answer.
 
 Invariants: a conversation belongs to who began it; its handle is unguessable and goes out in a sealed state only. It is taken by one
-request at a time. One that nobody comes back to ends after `ANSWER_SECONDS`, and the server is told. Their number is bounded.
+request at a time. One that nobody comes back to ends after `ANSWER_SECONDS`, and the server is told. Their number is bounded, in all and for each
+caller.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from msgspec import Raw
 
 from wharfinger_gateway.asking import MAX_QUESTIONS, answered, declined, is_allowed, withdrawn_id
 from wharfinger_gateway.dialogue import ANSWER_SECONDS, Going
+from wharfinger_gateway.pool import Pool
+from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.relay import Relay
-from wharfinger_mcp.errors import BusyError, TimedOutError, UpstreamError
+from wharfinger_mcp.errors import TimedOutError, UpstreamError
 from wharfinger_mcp.jsonrpc import Id, Notification, Request, Response
 
 MAX_CONVERSATIONS: Final = 1000
@@ -40,6 +43,11 @@ class Conversation:
         self._task = asyncio.create_task(self._call())
         self._in_use.callback(on_end, self)
         self._task.add_done_callback(lambda _: self._in_use.close())
+
+    @property
+    def caller(self) -> str:
+        """Whose it is."""
+        return self._going.question.permit.principal.subject
 
     @property
     def progress_token(self) -> int | None:
@@ -116,7 +124,8 @@ class Conversations:
     def __init__(self, replica: str = "") -> None:
         self.replica = replica
         """This one, as states name it."""
-        self._parked: dict[str, tuple[Conversation, asyncio.TimerHandle]] = {}
+        self._parked: Pool[str, tuple[Conversation, asyncio.TimerHandle]] = Pool(MAX_CONVERSATIONS)
+        """By caller and handle."""
         self._under_way: set[Conversation] = set()
 
     def __len__(self) -> int:
@@ -128,29 +137,29 @@ class Conversations:
         self._under_way.add(conversation)
         return conversation
 
-    def park(self, conversation: Conversation) -> str:
-        """Keep a conversation and return its handle; raises BusyError where there are too many."""
-        if len(self._parked) >= MAX_CONVERSATIONS:
+    def park(self, conversation: Conversation) -> str | Refusal:
+        """Keep a conversation and return its handle; where there are too many, end it and return their refusal."""
+        if len(self._parked) >= self._parked.whole or self._parked.held_by(conversation.caller) >= self._parked.share:
             conversation.cancel()
-            raise BusyError("too many calls wait for answers")
+            return Refusal(Reason.QUESTIONS_EXCEEDED)
         handle = secrets.token_urlsafe(24)
-        timer = asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._expire, handle)
-        self._parked[handle] = conversation, timer
+        timer = asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._expire, conversation.caller, handle)
+        self._parked.put(conversation.caller, handle, (conversation, timer))
         return handle
 
-    def take(self, handle: str) -> Conversation | None:
+    def take(self, caller: str, handle: str) -> Conversation | None:
         """Return a conversation to go on with; None where it has ended or is taken."""
-        conversation, timer = self._parked.pop(handle, (None, None))
+        conversation, timer = self._parked.take(caller, handle) or (None, None)
         if timer is not None:
             timer.cancel()
         return conversation
 
     def close(self) -> None:
         """End every one."""
-        for handle in tuple(self._parked):
-            self._expire(handle)
+        for caller, handle, _ in tuple(self._parked):
+            self._expire(caller, handle)
 
-    def _expire(self, handle: str) -> None:
-        conversation = self.take(handle)
+    def _expire(self, caller: str, handle: str) -> None:
+        conversation = self.take(caller, handle)
         if conversation is not None:
             conversation.cancel()

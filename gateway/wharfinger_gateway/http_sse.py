@@ -59,7 +59,8 @@ class HttpSse:
             return Refusal(Reason.VERB_UNKNOWN)
         if not media_type.accepts(incoming.headers, media_type.EVENT_STREAM):
             return Refusal(Reason.STREAM_NOT_ACCEPTED)
-        return await self._open(incoming, permit, seal)
+        # Its first event is said before it is listened to.
+        return self._replica.listeners.refusal(permit) or await self._open(incoming, permit, seal)
 
     async def _open(self, incoming: Incoming, permit: Permit, seal: Seal) -> Reply | Refusal:
         now = self._replica.clock()

@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.incoming import Incoming
+from wharfinger_gateway.pool import Pool
 from wharfinger_gateway.refusals import Reason, Refusal
 
 MAX_STREAMS: Final = 10_000
@@ -60,18 +61,28 @@ class Listeners:
     def __init__(self, admit: Callable[[Incoming], Permit | Refusal], offer: Callable[[Permit], Offer]) -> None:
         self._admit = admit
         self._offer = offer
-        self._open: set[Listener] = set()
+        self._open: Pool[Listener, None] = Pool(MAX_STREAMS)
+        """By the caller's subject."""
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._open)
 
+    def refusal(self, permit: Permit) -> Refusal | None:
+        """Return why a caller gets no further stream; None where he does."""
+        if self._closed or len(self._open) >= self._open.whole:
+            return Refusal(Reason.STREAMS_EXHAUSTED)
+        if self._open.held_by(permit.principal.subject) >= self._open.share:
+            return Refusal(Reason.STREAMS_EXCEEDED, detail=f"{self._open.share} at a time.")
+        return None
+
     async def serve(self, listener: Listener, permit: Permit, kinds: Iterable[str]) -> Refusal | None:
         """Tell of changes of these kinds until the stream is over; return why it could not be begun."""
-        if self._closed or len(self._open) >= MAX_STREAMS:
-            return Refusal(Reason.STREAMS_EXHAUSTED)
+        refusal = self.refusal(permit)
+        if refusal is not None:
+            return refusal
         channel = listener.incoming.channel
-        self._open.add(listener)
+        self._open.put(permit.principal.subject, listener, None)
         try:
             channel.on_leave(listener.end)
             seen = self._offer(permit)
@@ -94,18 +105,18 @@ class Listeners:
                     await channel.say(listener.announce(None, uri))
                 await _woken(listener)
         finally:
-            self._open.discard(listener)
+            self._open.take(permit.principal.subject, listener)
         return None
 
     def look(self) -> None:
         """Something was put in force: every stream looks whether it concerns its caller."""
-        for listener in self._open:
+        for _, listener, _ in self._open:
             listener.wake.set()
 
     def close(self) -> None:
         """End every stream, and begin none any more."""
         self._closed = True
-        for listener in self._open:
+        for _, listener, _ in self._open:
             listener.end()
 
 

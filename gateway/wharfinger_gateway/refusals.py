@@ -66,11 +66,13 @@ class Reason(StrEnum):
     UPSTREAM_HEADERS = "upstream_headers"
     STATE_INVALID = "state_invalid"
     QUESTION_EXPIRED = "question_expired"
+    QUESTIONS_EXCEEDED = "questions_exceeded"
     CANCELLED = "cancelled"
     ID_IN_USE = "id_in_use"
     REPLICA_LOST = "replica_lost"
     REPLICA_LEAVING = "replica_leaving"
     SESSION_BUSY = "session_busy"
+    STREAMS_EXCEEDED = "streams_exceeded"
     STREAMS_EXHAUSTED = "streams_exhausted"
     NOT_READY = "not_ready"
     INTERNAL = "internal"
@@ -146,12 +148,16 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
     Reason.UPSTREAM_HEADERS: _Row("result", 200, 0, "The tool's server does not take the headers of this call. The call was not carried out."),
     Reason.STATE_INVALID: _Row("error", 400, -32602, "Invalid params: requestState is none of this call's, or too old"),
     Reason.QUESTION_EXPIRED: _Row("result", 200, 0, "The tool's server waits for this answer no longer. Call the tool again."),
+    Reason.QUESTIONS_EXCEEDED: _Row(
+        "result", 200, 0, "The tool's server asks for further input, and too many calls of yours wait for that already. The call was ended."
+    ),
     Reason.CANCELLED: _Row("result", 200, 0, "The call was cancelled. It may have been carried out."),
     Reason.ID_IN_USE: _Row("error", 400, -32600, "Invalid request: a request with this id is under way in the session"),
     Reason.REPLICA_LOST: _Row("http", 502, -32014, "The replica that held this broke off; what was sent may have been carried out. Try again"),
     # To other replicas only, and the one with its status (RFC 9110 section 15.5.20).
     Reason.REPLICA_LEAVING: _Row("http", 421, -32015, "This replica of the gateway takes no new requests"),
     Reason.SESSION_BUSY: _Row("http", 429, -32012, "Too many requests are under way in the session", retry_after=1),
+    Reason.STREAMS_EXCEEDED: _Row("http", 429, -32016, "Too many streams: this gateway keeps open for you", retry_after=30),
     Reason.STREAMS_EXHAUSTED: _Row("http", 503, -32013, "Too many streams are open: try again later", retry_after=30),
     Reason.NOT_READY: _Row("http", 503, -32009, "The gateway is starting"),
     Reason.INTERNAL: _Row("http", 500, -32603, "Internal error"),

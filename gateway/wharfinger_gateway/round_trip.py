@@ -84,7 +84,7 @@ async def round_trip(one: Round, conversations: Conversations) -> Response | Ref
     if isinstance(state, Refusal):
         return state
     if state is not None and state.handle is not None:
-        parked = conversations.take(state.handle)
+        parked = conversations.take(going.question.permit.principal.subject, state.handle)
         return Refusal(Reason.QUESTION_EXPIRED) if parked is None else await _go_on(one, parked, conversations)
     session = await going.unasked.ready(going.headers, CallLimits(going.seconds))
     if session.era is Era.LEGACY:
@@ -110,7 +110,8 @@ async def _go_on(one: Round, conversation: Conversation, conversations: Conversa
     if isinstance(heard, Response):
         links = link_requests(required_links(heard))
         return _asking(one, links, one.state()) if links and _may_ask(one, links) else heard
-    return _asking(one, heard, one.state(conversations.park(conversation), replica=conversations.replica))
+    handle = conversations.park(conversation)
+    return handle if isinstance(handle, Refusal) else _asking(one, heard, one.state(handle, replica=conversations.replica))
 
 
 def _asking(one: Round, wanted: Mapping[str, Request | InputRequest], state: str) -> Response | Refusal:

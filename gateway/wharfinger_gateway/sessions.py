@@ -1,7 +1,7 @@
 """What this replica keeps of legacy clients' sessions while they are in use: which calls are under way, and what the client asked for.
 
 Invariants: nothing here decides who may do what: the sealed id and the caller's credential do, at each request. The number of sessions is
-bounded: the one unused longest makes room.
+bounded (`pool`), and a caller who opens many has his own ended.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from msgspec import Raw
 
 from wharfinger_gateway.authorize import Permit
+from wharfinger_gateway.pool import Pool
 from wharfinger_gateway.session import Session
 from wharfinger_gateway.snapshot import EMPTY
 from wharfinger_mcp.envelope import ASKABLE
@@ -135,7 +136,8 @@ class Sessions:
     def __init__(self, replica: str = "") -> None:
         self.replica = replica
         """This one, as ids name it."""
-        self._kept: OrderedDict[str, LegacySession] = OrderedDict()
+        self._kept: Pool[str, LegacySession] = Pool(MAX_SESSIONS)
+        """By principal and nonce."""
         self._ended: OrderedDict[str, None] = OrderedDict()
 
     def __len__(self) -> int:
@@ -144,21 +146,21 @@ class Sessions:
     @property
     def may_ask(self) -> bool:
         """Whether a call is under way that may want to know something of its client."""
-        return any(kept.may_ask for kept in self._kept.values())
+        return any(kept.may_ask for _, _, kept in self._kept)
 
     def begin(self, session: Session, capabilities: Mapping[str, Raw], now: float) -> LegacySession:
         """Keep a new session and return its state; `now` is in seconds."""
-        kept = self._kept[session.nonce] = LegacySession(capabilities, used_at=now)
-        if len(self._kept) > MAX_SESSIONS:
-            self._kept.popitem(last=False)[1].end()
+        if len(self._kept) >= self._kept.whole:
+            self._forget(*self._kept.spare(_is_in_use))
+        kept = LegacySession(capabilities, used_at=now)
+        self._kept.put(session.principal, session.nonce, kept)
         return kept
 
     def of(self, session: Session, now: float) -> LegacySession:
         """Return the state of a session; of one begun elsewhere or forgotten, a new one."""
-        kept = self._kept.get(session.nonce)
+        kept = self._kept.use(session.principal, session.nonce)
         if kept is None:
             return self.begin(session, EMPTY, now)
-        self._kept.move_to_end(session.nonce)
         kept.used_at = now
         return kept
 
@@ -166,22 +168,26 @@ class Sessions:
         """Tell whether a session has ended here, or cannot go on without what was kept of it."""
         if session.nonce in self._ended:
             return True
-        return session.bound and session.replica == self.replica and session.nonce not in self._kept
+        return session.bound and session.replica == self.replica and not self._kept.has(session.principal, session.nonce)
 
     def end(self, session: Session) -> None:
         """Forget a session; what is under way in it ends."""
         self._ended[session.nonce] = None
         if len(self._ended) > MAX_SESSIONS:
             self._ended.popitem(last=False)
-        kept = self._kept.pop(session.nonce, None)
-        if kept is not None:
-            kept.end()
+        self._forget(session.principal, session.nonce)
 
     def sweep(self, now: float) -> None:
         """Forget sessions that nobody has used for half an hour."""
-        for nonce, kept in tuple(self._kept.items()):
-            if kept.used_at >= now - IDLE_SECONDS:
-                return
-            if not kept.is_in_use:
-                kept.end()
-                del self._kept[nonce]
+        for principal, nonce, kept in tuple(self._kept):
+            if kept.used_at < now - IDLE_SECONDS and not kept.is_in_use:
+                self._forget(principal, nonce)
+
+    def _forget(self, principal: str, nonce: str) -> None:
+        kept = self._kept.take(principal, nonce)
+        if kept is not None:
+            kept.end()
+
+
+def _is_in_use(kept: LegacySession) -> bool:
+    return kept.is_in_use

@@ -2,13 +2,12 @@
 
 Invariants: an upstream is keyed by installation, connection and principal, so that neither a session nor a credential is shared between
 two callers. One is dropped when its connection changes, the egress rules in it among that, or its installation goes; a call that is under
-way on it ends by itself, unless the new rules shut its server. Their number is bounded: the one unused longest makes room.
+way on it ends by itself, unless the new rules shut its server. Their number is bounded (`pool`), and a caller who has many has his own ended.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakValueDictionary
@@ -16,6 +15,7 @@ from weakref import WeakValueDictionary
 from msgspec import Raw
 
 from wharfinger_gateway.asking import Asking
+from wharfinger_gateway.pool import Pool
 from wharfinger_gateway.principal import Principal
 from wharfinger_gateway.server_info import VERSION
 from wharfinger_gateway.snapshot import Installation, Snapshot
@@ -58,13 +58,19 @@ class Reached:
     lists: Lists = field(repr=False)
     used_at: float = 0.0
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a call is under way on it, or somebody listens to what it says."""
+        return self.upstream.users > self.unasked.is_listening or not self.unasked.is_free or self.watched.is_used
+
 
 class Upstreams:
     """Every upstream of the process, over one pool of connections. Belongs to one event loop."""
 
     def __init__(self, client: HttpClient) -> None:
         self._client = client
-        self._kept: OrderedDict[Key, Reached] = OrderedDict()
+        self._kept: Pool[Key, Reached] = Pool(MAX_UPSTREAMS)
+        """By principal's subject and key."""
         self._lists: WeakValueDictionary[tuple[str, str, str], Lists] = WeakValueDictionary()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -77,7 +83,7 @@ class Upstreams:
         Raises MisconfiguredError where the connection's URL is none.
         """
         key = installation.uid, installation.fingerprint, principal.subject, self._session_of(installation, principal, asking)
-        kept = self._kept.get(key)
+        kept = self._kept.use(principal.subject, key)
         if kept is None:
             endpoint = parse_endpoint(installation.connection.url, guard=installation.guard)
             headers = {header.name: header.value for header in installation.connection.headers}
@@ -88,11 +94,11 @@ class Upstreams:
                 transport=installation.connection.transport,
             )
             unasked, lists = Unasked(upstream), self._lists.setdefault(key[:3], Lists())
-            kept = self._kept[key] = Reached(upstream, unasked, Watched(upstream, unasked, lists.forget), headers, lists)
-            if len(self._kept) > MAX_UPSTREAMS:
-                self._end(next(iter(self._kept)))
+            if len(self._kept) >= self._kept.whole:
+                self._end(self._kept.spare(_is_in_use)[1])
+            kept = Reached(upstream, unasked, Watched(upstream, unasked, lists.forget), headers, lists)
+            self._kept.put(principal.subject, key, kept)
         kept.used_at = loop_time()
-        self._kept.move_to_end(key)
         return kept
 
     def _session_of(self, installation: Installation, principal: Principal, asking: Asking) -> str:
@@ -102,21 +108,21 @@ class Upstreams:
             return asking.key
         for number in range(MAX_AT_ONCE):
             key = asking.numbered(number)
-            kept = self._kept.get((installation.uid, installation.fingerprint, principal.subject, key))
+            kept = self._kept.use(principal.subject, (installation.uid, installation.fingerprint, principal.subject, key))
             if kept is None or kept.unasked.is_free:
                 return key
         return asking.numbered(0)
 
     def leave(self, asking_key: str) -> None:
         """End the sessions with servers that were one client's alone."""
-        for key in [key for key in self._kept if key[3] == asking_key]:
+        for key in [key for _, key, _ in self._kept if key[3] == asking_key]:
             self._end(key)
 
     def keep(self, snapshot: Snapshot) -> None:
         """Drop what the snapshot does not name any more; its sessions die with their servers or credentials."""
         named = {(one.uid, one.fingerprint) for one in snapshot.installations.values()}
-        for key in [key for key in self._kept if key[:2] not in named]:
-            kept = self._kept.pop(key)
+        for subject, key, kept in [one for one in self._kept if one[1][:2] not in named]:
+            self._kept.take(subject, key)
             kept.unasked.close()
             kept.watched.retire()
             kept.upstream.retire()
@@ -127,21 +133,27 @@ class Upstreams:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             oldest_kept = loop_time() - IDLE_SECONDS
-            for key in [key for key, kept in self._kept.items() if kept.used_at < oldest_kept and not kept.watched.is_used]:
+            for key in [key for _, key, kept in self._kept if kept.used_at < oldest_kept and not kept.watched.is_used]:
                 self._end(key)
 
     async def close(self) -> None:
         """End every session, as far as servers listen within two seconds, and close the connections."""
-        for key in tuple(self._kept):
+        for _, key, _ in tuple(self._kept):
             self._end(key)
         if self._closing:
             await asyncio.wait(self._closing, timeout=CLOSE_SECONDS)
         await self._client.close()
 
     def _end(self, key: Key) -> None:
-        kept = self._kept.pop(key)
+        kept = self._kept.take(key[2], key)
+        if kept is None:
+            return
         kept.unasked.close()
         kept.watched.retire()
         task = asyncio.create_task(kept.upstream.close(kept.headers))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _is_in_use(kept: Reached) -> bool:
+    return kept.is_in_use

@@ -80,6 +80,11 @@ class Upstream:
     def __repr__(self) -> str:
         return f"Upstream({self._endpoint.host}{self._endpoint.path})"
 
+    @property
+    def users(self) -> int:
+        """How many calls and streams are under way."""
+        return self._users
+
     async def open(self, headers: Mapping[str, str], limits: CallLimits | None = None) -> Handshake:
         """Return what the server is, making the session if there is none; raises UpstreamError."""
         return (await self._open(headers, _bounds(limits))).server

@@ -57,7 +57,7 @@ async def listening(caller: Caller, *, modern: bool, resources: tuple[str, ...] 
 
 async def lists_followed(served: Served) -> None:
     """Wait until the one server is asked to tell of its lists, which is after its clients have been answered."""
-    (reached,) = served.upstreams._kept.values()
+    ((_, _, reached),) = served.upstreams._kept
     await eventually(lambda: reached.watched._lists.keys() == {"prompts", "resources"})
 
 
@@ -234,7 +234,7 @@ async def test_a_stream_that_ends_ends_the_one_to_the_server(serve: Serve, serve
     await ended(streams[1], callers=(other,))
     if server.era == "modern":
         await eventually(lambda: not server.streams)
-    (reached,) = served.upstreams._kept.values()
+    ((_, _, reached),) = served.upstreams._kept
     assert not reached.watched.is_used
 
 
@@ -266,7 +266,7 @@ async def test_who_comes_in_the_moment_in_which_the_last_one_leaves_is_told(serv
     stream = await listening(caller, modern=True)
     await lists_followed(served)
     await eventually(lambda: len(server.streams) == 1)
-    (reached,) = served.upstreams._kept.values()
+    ((_, _, reached),) = served.upstreams._kept
     heard: list[str] = []
     for tell in [*reached.watched._lists.pop("resources"), *reached.watched._lists["prompts"]]:
         reached.watched.unwatch_list("prompts", tell)

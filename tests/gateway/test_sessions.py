@@ -50,15 +50,17 @@ def test_sessions_that_nobody_uses_are_forgotten_and_those_under_way_are_not() -
     assert (len(kept), ended) == (3, ["idle"])
 
 
-def test_of_too_many_the_one_unused_longest_makes_room_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_too_many_the_idle_one_unused_longest_makes_room_and_one_in_use_only_where_all_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "MAX_SESSIONS", 2)
     kept, stream = Sessions(), Stream()
-    kept.begin(session("old", bound=True), {}, 0.0).listen(stream)
-    kept.begin(session("new"), {}, 1.0)
-    assert not kept.is_lost(session("old", bound=True))
-    kept.begin(session("newest"), {}, 2.0)
+    kept.begin(session("listening", bound=True), {}, 0.0).listen(stream)
+    kept.begin(session("idle", bound=True), {}, 1.0)
+    kept.begin(session("newest", bound=True), {}, 2.0).listen(Stream())
+    assert [kept.is_lost(session(nonce, bound=True)) for nonce in ("listening", "idle", "newest")] == [False, True, False]
+    assert not stream.ended
+    kept.begin(session("last", bound=True), {}, 3.0)
     assert stream.ended
-    assert kept.is_lost(session("old", bound=True))
+    assert [kept.is_lost(session(nonce, bound=True)) for nonce in ("listening", "newest", "last")] == [True, False, False]
 
 
 def test_a_session_is_lost_where_it_was_begun_and_is_not_known_or_where_it_has_ended() -> None:

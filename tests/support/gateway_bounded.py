@@ -1,0 +1,37 @@
+"""The gateway's process over manifests with other bounds: `python gateway_bounded.py MANIFESTS MODULE.NAME=NUMBER…`; see gateway_offline."""
+
+import asyncio
+import importlib
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from gateway_offline import main
+from gateway_process import GatewayProcess, gateway_process
+from gateway_world import Manifest, dump
+from wharfinger_gateway.__main__ import loop_factory
+
+
+@asynccontextmanager
+async def bounded(path: Path, manifests: list[Manifest], bounds: Mapping[str, float]) -> AsyncIterator[GatewayProcess]:
+    """Run the program with these bounds, by module and name, in place of its own."""
+    path.write_text(dump(manifests))  # noqa: ASYNC240 - before anything runs
+    async with gateway_process([__file__, str(path), *(f"{name}={value}" for name, value in bounds.items())]) as process:
+        await process.ready()
+        yield process
+
+
+def put_in_place(bound: str) -> None:
+    """Replace a number of one module."""
+    name, _, value = bound.partition("=")
+    module, _, constant = name.rpartition(".")
+    found = importlib.import_module(f"wharfinger_gateway.{module}")
+    setattr(found, constant, type(getattr(found, constant))(float(value)))
+
+
+if __name__ == "__main__":
+    for one in sys.argv[2:]:
+        put_in_place(one)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(main(Path(sys.argv[1])))
