@@ -61,7 +61,7 @@ BUILT: Final = {
     "OPS-1": "Everything is a manifest; status follows kstatus, and a user's object is never written but for its status.",
     "OPS-2": "The Helm chart: a closed schema, exact rights, roles for people, admission policies, disruption budgets, monitors, rules, a dashboard.",
     "OPS-5": "Metrics: calls, errors, durations by gateway, server and tool, the gateway's own part; connects, sessions, connections, refusals.",
-    "OPS-6": "Traces: W3C context in and out, spans of routing, credential and server's part by OTLP where asked for; an audit record of each call.",
+    "OPS-6": "Traces: W3C context in and out, spans of routing, credential and server's part by OTLP where asked for; an audit record of each call, without its arguments unless asked for.",
     "OPS-7": "One operator leads and another takes over; gateway replicas share no store, and pass on to each other what one of them holds.",
     "OPS-9": "An upgraded operator leaves running servers alone; documents and CRDs of neighbouring versions are read; a restored backup loses no grant and no token.",
 }

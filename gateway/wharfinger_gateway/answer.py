@@ -98,7 +98,7 @@ class Answerer:
             return self._refuse(question, request, Refusal(Reason.ID_IN_USE))
         slot = self._limits.begin(question.permit)
         if isinstance(slot, Refusal):
-            self._telemetry.called(_not_made(question, request, slot), time.perf_counter() - started)
+            self._telemetry.called(_not_made(question, request, slot), request.params, time.perf_counter() - started)
             return self._refuse(question, request, slot)
         trace = self._telemetry.begin(question.permit, request, time.perf_counter() - started)
         scope = CancelScope()
@@ -120,7 +120,7 @@ class Answerer:
         else:
             is_read = request.method == "resources/read"
             answer = served(request.id, call.outcome.response, question.permit.gateway, is_modern=question.modern, cacheable=is_read)
-        self._telemetry.called(call, time.perf_counter() - started, trace)
+        self._telemetry.called(call, request.params, time.perf_counter() - started, trace)
         return answer
 
     def _work(self, question: Question, request: Request, trace: Trace | None) -> Awaitable[Call]:

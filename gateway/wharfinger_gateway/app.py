@@ -81,7 +81,7 @@ async def serving(
     _collect_rarely()
     audit = AuditLog(sys.stdout.buffer)
     tracer = _tracer(settings)
-    telemetry = Telemetry(audit.write, tracer=tracer)
+    telemetry = Telemetry(audit.write, tracer=tracer, argument_bytes=settings.audit_argument_bytes)
     upstreams = Upstreams(HttpClient(observe=telemetry.connected))
     pipeline = Pipeline(current, upstreams, telemetry, Place(settings.listen.loopback, settings.replica_address))
     sweeping = [asyncio.create_task(one.sweep()) for one in (upstreams, pipeline)]

@@ -45,6 +45,8 @@ class Settings:
     """WHARFINGER_DRAIN_SECONDS: how long calls may go on after SIGTERM (default: 30)."""
     log_level: str
     """WHARFINGER_LOG_LEVEL: DEBUG, INFO, WARNING or ERROR (default: INFO)."""
+    audit_argument_bytes: int
+    """WHARFINGER_AUDIT_ARGUMENT_BYTES: how much of a call's arguments its audit record holds, secrets and all that callers write there (default: 0)."""
     export_traces: bool
     """OTEL_EXPORTER_OTLP_ENDPOINT: URL of what takes spans of calls by OTLP over HTTP; OpenTelemetry's other variables count as well (default: nobody does)."""
 
@@ -57,16 +59,14 @@ class Settings:
         level = environ.get("WHARFINGER_LOG_LEVEL", "INFO").upper()
         if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise SettingsError(f"WHARFINGER_LOG_LEVEL={level!r} is none of DEBUG, INFO, WARNING, ERROR")
-        seconds = environ.get("WHARFINGER_DRAIN_SECONDS", "30")
-        if not seconds.isascii() or not seconds.isdigit() or int(seconds) > 3600:
-            raise SettingsError(f"WHARFINGER_DRAIN_SECONDS={seconds!r} is not a number from 0 to 3600")
         return cls(
             system_namespace=environ.get("WHARFINGER_NAMESPACE", ""),
             listen=_address("WHARFINGER_LISTEN", environ.get("WHARFINGER_LISTEN", "0.0.0.0:8080")),
             probe_listen=_address("WHARFINGER_PROBE_LISTEN", environ.get("WHARFINGER_PROBE_LISTEN", "0.0.0.0:8081")),
             replica_address=_authority("WHARFINGER_REPLICA_ADDRESS", environ.get("WHARFINGER_REPLICA_ADDRESS", "")),
-            drain_seconds=int(seconds),
+            drain_seconds=_number("WHARFINGER_DRAIN_SECONDS", environ, 30, 3600),
             log_level=level,
+            audit_argument_bytes=_number("WHARFINGER_AUDIT_ARGUMENT_BYTES", environ, 0, 64 * 1024),
             export_traces=_exports_traces(environ),
         )
 
@@ -80,6 +80,13 @@ def _exports_traces(environ: Mapping[str, str]) -> bool:
     if protocol != "http/protobuf":
         raise SettingsError(f"OTEL_EXPORTER_OTLP_PROTOCOL={protocol!r}: only http/protobuf is spoken, which collectors take at port 4318")
     return True
+
+
+def _number(name: str, environ: Mapping[str, str], default: int, most: int) -> int:
+    text = environ.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or int(text) > most:
+        raise SettingsError(f"{name}={text!r} is not a number from 0 to {most}")
+    return int(text)
 
 
 def _address(name: str, text: str) -> Address:

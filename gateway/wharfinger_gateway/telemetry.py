@@ -1,6 +1,6 @@
 """What is counted, and one audit record for each call, and for each gateway that was refused to somebody.
 
-Invariants: no argument, result, credential or error text of a server is in a metric or a record. Labels come from the cluster's objects
+Invariants: no result, credential or error text of a server is in a metric or a record, and no argument but in a record, where it was asked for. Labels come from the cluster's objects
 and from our own tables, never from what a caller sends, so that nobody can make new time series; and since objects come and go, the tools that
 have series of their own are bounded in number (`call_metrics`).
 """
@@ -26,7 +26,7 @@ from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.snapshot import Refused
 from wharfinger_gateway.trace import Passing, Trace, Tracer, parent_of
 from wharfinger_mcp.connect import Connect
-from wharfinger_mcp.jsonrpc import Request
+from wharfinger_mcp.jsonrpc import Params, Request
 
 _NAME_CHARS: Final = 128
 
@@ -36,7 +36,15 @@ _encode = msgspec.json.Encoder().encode
 class Telemetry:
     """The metrics of one process, and its audit log."""
 
-    def __init__(self, write: Callable[[bytes], None], clock: Callable[[], float] = time.time, tracer: Tracer | None = None) -> None:
+    def __init__(
+        self,
+        write: Callable[[bytes], None],
+        clock: Callable[[], float] = time.time,
+        tracer: Tracer | None = None,
+        argument_bytes: int = 0,
+    ) -> None:
+        """`argument_bytes` is how much of a call's arguments its audit record holds."""
+        self._argument_bytes = argument_bytes
         self._tracer = tracer or Passing()
         self.registry = CollectorRegistry()
         self._write = write
@@ -110,8 +118,8 @@ class Telemetry:
         """Return the trace of a call that arrived so many seconds ago; None where there is none."""
         return self._tracer.begin(request.method, parent_of(permit, request.params), seconds)
 
-    def called(self, call: Call, seconds: float, trace: Trace | None = None) -> None:
-        """Count a call that took `seconds` in all, write its audit record, and end its trace."""
+    def called(self, call: Call, params: Params, seconds: float, trace: Trace | None = None) -> None:
+        """Count a call that took `seconds` in all and was made with these params, write its audit record, and end its trace."""
         outcome = _outcome(call)
         overhead = seconds - call.upstream_seconds
         if call.listed is not None:
@@ -119,7 +127,10 @@ class Telemetry:
         self._calls.overhead(overhead)
         if trace is not None:
             trace.end(_attributes(call, outcome), failed=outcome != "ok")
-        self._write(_encode(self._record(call, outcome, seconds, overhead, trace.id if trace else None)) + b"\n")
+        record = self._record(call, outcome, seconds, overhead, trace.id if trace else None)
+        if self._argument_bytes:
+            record.arguments = _cut(params, self._argument_bytes)
+        self._write(_encode(record) + b"\n")
 
     def settings_valid(self, *, valid: bool) -> None:
         """Tell whether the present settings are in use."""
@@ -180,6 +191,14 @@ class _CallRecord(msgspec.Struct):
     duration_ms: float
     overhead_ms: float
     trace: str | None
+    arguments: str | msgspec.UnsetType = msgspec.UNSET
+    """JSON, or its beginning."""
+
+
+def _cut(params: Params, size: int) -> str:
+    """Return so many bytes of the arguments that a call was made with; what is left of a character at the end is none."""
+    given = params.get("arguments") or params.get("argument") or b""
+    return bytes(given)[:size].decode(errors="ignore")
 
 
 def _attributes(call: Call, outcome: str) -> dict[str, str]:

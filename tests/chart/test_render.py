@@ -67,6 +67,8 @@ def test_helm_has_nothing_to_complain_about(helm: Path) -> None:
         ({"admission": {"enabled": "yes"}}, "/admission/enabled"),
         ({"monitoring": {"serviceMonitor": {}}}, "additional properties 'serviceMonitor' not allowed"),
         ({"monitoring": {"podMonitor": {"interval": "often"}}}, "/monitoring/podMonitor/interval"),
+        ({"monitoring": {"audit": {"argumentBytes": 65537}}}, "/monitoring/audit/argumentBytes"),
+        ({"monitoring": {"audit": {"argumentBytes": True}}}, "/monitoring/audit/argumentBytes"),
         ({"monitoring": {"traces": {"endpoint": "collector:4318"}}}, "/monitoring/traces/endpoint"),
         ({"monitoring": {"traces": {"env": [{"name": "WHARFINGER_LISTEN", "value": "x"}]}}}, "/monitoring/traces/env/0/name"),
         ({"topologySpreadConstraints": [{"maxSkew": 1}]}, "/topologySpreadConstraints/0"),
@@ -119,16 +121,25 @@ def test_what_needs_crds_of_others_is_off_unless_asked_for(helm: Path) -> None:
     assert kinds(FULL) - kinds(TENANTS) == {"PodMonitor", "PrometheusRule"}
 
 
+def variables(helm: Path, values: dict[str, Any], beginning: str) -> dict[str, Any]:
+    """Return the gateway's variables whose names begin so."""
+    (deployment,) = [one for one in of_kind(render(helm, values), "Deployment") if one["metadata"]["name"] == "wharfinger-gateway"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {one["name"]: one.get("value") for one in container["env"] if one["name"].startswith(beginning)}
+
+
+@pytest.mark.requirement("OPS-6")
+def test_audit_records_have_arguments_only_where_that_is_asked_for(helm: Path) -> None:
+    assert variables(helm, FULL, "WHARFINGER_AUDIT") == {}
+    asked = {"monitoring": {"audit": {"argumentBytes": 2048}}}
+    assert variables(helm, asked, "WHARFINGER_AUDIT") == {"WHARFINGER_AUDIT_ARGUMENT_BYTES": "2048"}
+
+
 @pytest.mark.requirement("OPS-6")
 def test_the_gateway_is_told_of_a_collector_where_one_is_named(helm: Path) -> None:
-    def variables(values: dict[str, Any]) -> dict[str, Any]:
-        (deployment,) = [one for one in of_kind(render(helm, values), "Deployment") if one["metadata"]["name"] == "wharfinger-gateway"]
-        (container,) = deployment["spec"]["template"]["spec"]["containers"]
-        return {one["name"]: one.get("value") for one in container["env"] if one["name"].startswith("OTEL_")}
-
-    assert variables({}) == {}
-    assert variables({"monitoring": {"traces": {"env": [{"name": "OTEL_TRACES_SAMPLER", "value": "always_on"}]}}}) == {}
-    assert variables(FULL) == {
+    assert variables(helm, {}, "OTEL_") == {}
+    assert variables(helm, {"monitoring": {"traces": {"env": [{"name": "OTEL_TRACES_SAMPLER", "value": "always_on"}]}}}, "OTEL_") == {}
+    assert variables(helm, FULL, "OTEL_") == {
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.observability.svc:4318",
         "OTEL_RESOURCE_ATTRIBUTES": "k8s.namespace.name=$(WHARFINGER_NAMESPACE),k8s.pod.name=$(WHARFINGER_POD)",
         "OTEL_TRACES_SAMPLER": "always_on",

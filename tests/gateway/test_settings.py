@@ -11,7 +11,7 @@ from wharfinger_gateway.settings import Address, Settings, SettingsError
 def test_every_variable_has_a_usable_default() -> None:
     assert Settings.from_environment({}) == Settings(
         system_namespace="", listen=Address("0.0.0.0", 8080), probe_listen=Address("0.0.0.0", 8081), replica_address="",  # noqa: S104
-        drain_seconds=30, log_level="INFO", export_traces=False
+        drain_seconds=30, log_level="INFO", audit_argument_bytes=0, export_traces=False
     )  # fmt: skip
 
 
@@ -29,6 +29,7 @@ def test_an_address_is_host_and_port(text: str, address: Address, loopback: bool
     [
         *(("WHARFINGER_LISTEN", value) for value in ("8080", ":8080", "x:", "x:-1", "x:65536", "x:\uff11")),
         *(("WHARFINGER_DRAIN_SECONDS", value) for value in ("-1", "x", "1.5", "4000")),
+        *(("WHARFINGER_AUDIT_ARGUMENT_BYTES", value) for value in ("-1", "yes", "65537")),
         ("WHARFINGER_LOG_LEVEL", "loud"),
     ],
 )
