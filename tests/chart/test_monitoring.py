@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from chart import of_kind, render
+from wharfinger_cluster.resource import Object
 from wharfinger_gateway.oauth_answers import OAuthAnswers
 from wharfinger_gateway.telemetry import Telemetry as GatewayTelemetry
 from wharfinger_operator.telemetry import Telemetry as OperatorTelemetry
@@ -92,8 +93,30 @@ def test_the_monitor_finds_the_port_on_which_both_programs_show_their_metrics(he
     (monitor,) = of_kind(manifests, "PodMonitor")
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
 
+    for labels, ports in programs(manifests):
+        assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        assert endpoint["port"] in ports
+
+
+@pytest.mark.requirement("OPS-2")
+def test_the_monitor_of_a_service_finds_them_too_by_one_that_has_no_address_and_leads_nowhere_else(helm: Path) -> None:
+    manifests = render(helm, {"monitoring": {"serviceMonitor": {"enabled": True}}})
+    (monitor,) = of_kind(manifests, "ServiceMonitor")
+    (endpoint,) = monitor["spec"]["endpoints"]
+    chosen = monitor["spec"]["selector"]["matchLabels"].items()
+    (service,) = [one for one in of_kind(manifests, "Service") if chosen <= one["metadata"]["labels"].items()]
+    (port,) = service["spec"]["ports"]
+
+    assert service["spec"]["clusterIP"] == "None"
+    assert (endpoint["port"], endpoint["path"]) == (port["name"], "/metrics")
+    for labels, ports in programs(manifests):
+        assert service["spec"]["selector"].items() <= labels.items()
+        assert ports[port["targetPort"]] == port["port"]
+
+
+def programs(manifests: list[Object]) -> Iterator[tuple[dict[str, str], dict[str, int]]]:
+    """The labels of each program's pods, and their ports by name."""
     for deployment in of_kind(manifests, "Deployment"):
         template = deployment["spec"]["template"]
-        assert monitor["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
-        ports = {port["name"] for port in template["spec"]["containers"][0]["ports"]}
-        assert endpoint["port"] in ports
+        ports = template["spec"]["containers"][0]["ports"]
+        yield template["metadata"]["labels"], {port["name"]: port["containerPort"] for port in ports}

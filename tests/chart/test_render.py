@@ -34,6 +34,7 @@ FULL: dict[str, Any] = {
     "podAnnotations": {"a": "b"},
     "image": {"pullSecrets": ["one"]},
 }
+BY_SERVICE: dict[str, Any] = {"monitoring": {"serviceMonitor": {"enabled": True, "labels": {"release": "x"}}}}
 
 
 def test_helm_has_nothing_to_complain_about(helm: Path) -> None:
@@ -65,7 +66,9 @@ def test_helm_has_nothing_to_complain_about(helm: Path) -> None:
         ({"oauth": {"registration": {"dynamic": "Anyone"}}}, "/oauth/registration/dynamic"),
         ({"oauth": {"developmentLogin": {"users": ["dev:alice"]}}}, "/oauth/developmentLogin"),
         ({"admission": {"enabled": "yes"}}, "/admission/enabled"),
-        ({"monitoring": {"serviceMonitor": {}}}, "additional properties 'serviceMonitor' not allowed"),
+        ({"monitoring": {"probe": {}}}, "additional properties 'probe' not allowed"),
+        ({"monitoring": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}}, "/monitoring/serviceMonitor/enabled"),
+        ({"monitoring": {"serviceMonitor": {"interval": "often"}}}, "/monitoring/serviceMonitor/interval"),
         ({"monitoring": {"podMonitor": {"interval": "often"}}}, "/monitoring/podMonitor/interval"),
         ({"monitoring": {"audit": {"argumentBytes": 65537}}}, "/monitoring/audit/argumentBytes"),
         ({"monitoring": {"audit": {"argumentBytes": True}}}, "/monitoring/audit/argumentBytes"),
@@ -104,7 +107,7 @@ def test_every_object_of_the_schema_says_which_keys_it_has() -> None:
     assert schema["properties"].keys() - {"global"} == yaml.safe_load((CHART / "values.yaml").read_text()).keys()
 
 
-@pytest.mark.parametrize("values", [{}, TENANTS, FULL], ids=["default", "tenants", "full"])
+@pytest.mark.parametrize("values", [{}, TENANTS, FULL, BY_SERVICE], ids=["default", "tenants", "full", "by-service"])
 def test_what_is_rendered_is_named_once_and_labelled(helm: Path, values: dict[str, Any]) -> None:
     manifests = render(helm, values)
     keys = [(m["kind"], m["metadata"].get("namespace", ""), m["metadata"]["name"]) for m in manifests]
@@ -119,6 +122,7 @@ def test_what_needs_crds_of_others_is_off_unless_asked_for(helm: Path) -> None:
         return {m["kind"] for m in render(helm, values)}
 
     assert kinds(FULL) - kinds(TENANTS) == {"PodMonitor", "PrometheusRule"}
+    assert kinds(BY_SERVICE) - kinds(TENANTS) == {"ServiceMonitor"}
 
 
 def variables(helm: Path, values: dict[str, Any], beginning: str) -> dict[str, Any]:
