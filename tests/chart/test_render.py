@@ -178,6 +178,30 @@ def test_every_server_namespace_gets_what_the_operator_takes_for_its_default_den
     assert {p["metadata"]["namespace"] for p in policies if is_default_deny(p)} == {"mcp-prod", "mcp-dev"}
 
 
+WHO_MAY = {"http": "gatewayFrom", "logs": "logsFrom", "probes": "metricsFrom"}
+"""By the name of a port, the part of networkPolicy that says who may open connections to it."""
+
+
+@pytest.mark.requirement("OPS-2", "INS-9")
+@pytest.mark.parametrize(
+    "named", [{}, {value: [{"podSelector": {}}] for value in WHO_MAY.values()}], ids=["nobody-named", "somebody-named"]
+)
+def test_the_network_policies_open_every_port_that_a_service_leads_to(helm: Path, named: dict[str, Any]) -> None:
+    manifests = render(helm, {**BY_SERVICE, "networkPolicy": {"enabled": True, **named}})
+    namespace = "wharfinger-system"
+    policies = [p["spec"] for p in of_kind(manifests, "NetworkPolicy") if p["metadata"]["namespace"] == namespace]
+
+    for service in of_kind(manifests, "Service"):
+        led_to = service["spec"]["selector"].items()
+        pods = [d["spec"]["template"]["metadata"]["labels"] for d in of_kind(manifests, "Deployment")]
+        for labels in [pod for pod in pods if led_to <= pod.items()]:
+            rules = [r for p in policies if p["podSelector"]["matchLabels"].items() <= labels.items() for r in p["ingress"]]
+            for port in service["spec"]["ports"]:
+                opening = [rule.get("from", []) for rule in rules if port["targetPort"] in {each["port"] for each in rule["ports"]}]
+                assert named.get(WHO_MAY[port["name"]], []) in opening, (service["metadata"]["name"], port)
+                assert ([] in opening) is not bool(named)
+
+
 def test_without_admission_no_policy_is_made(helm: Path) -> None:
     assert of_kind(render(helm, TENANTS), "ValidatingAdmissionPolicy")
     off = render(helm, {**TENANTS, "admission": {"enabled": False}})
