@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
+from itertools import chain
 from typing import Final, Generic, TypeVar
 
 SHARE: Final = 10
@@ -72,10 +73,13 @@ class Pool(Generic[K, V]):
 
     def spare(self, is_in_use: Callable[[V], bool]) -> tuple[str, K]:
         """Return the holder and the key of what makes room for something new; there must be something."""
-        most_first = sorted(self._held.items(), key=lambda held: len(held[1]), reverse=True)
-        for holder, own in most_first:
-            for key, value in own.items():
+        most = max(self._held, key=self.held_by)
+        for holder in chain((most,), self._by_number()):
+            for key, value in self._held[holder].items():
                 if not is_in_use(value):
                     return holder, key
-        holder, own = most_first[0]
-        return holder, next(iter(own))
+        return most, next(iter(self._held[most]))
+
+    def _by_number(self) -> Iterator[str]:
+        # Sorted only once it is asked for, which is seldom: whoever has most has mostly something that he does not use.
+        yield from sorted(self._held, key=self.held_by, reverse=True)

@@ -157,7 +157,7 @@ _TABLE: Final[Mapping[Reason, _Row]] = {
     # To other replicas only, and the one with its status (RFC 9110 section 15.5.20).
     Reason.REPLICA_LEAVING: _Row("http", 421, -32015, "This replica of the gateway takes no new requests"),
     Reason.SESSION_BUSY: _Row("http", 429, -32012, "Too many requests are under way in the session", retry_after=1),
-    Reason.STREAMS_EXCEEDED: _Row("http", 429, -32016, "Too many streams: this gateway keeps open for you", retry_after=30),
+    Reason.STREAMS_EXCEEDED: _Row("http", 429, -32016, "Too many of your streams are open: close some, and try again", retry_after=30),
     Reason.STREAMS_EXHAUSTED: _Row("http", 503, -32013, "Too many streams are open: try again later", retry_after=30),
     Reason.NOT_READY: _Row("http", 503, -32009, "The gateway is starting"),
     Reason.INTERNAL: _Row("http", 500, -32603, "Internal error"),
