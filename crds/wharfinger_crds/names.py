@@ -38,6 +38,8 @@ RESTRICTED_ASSIGNMENT: Final = "wharfinger-restricted-assignment"
 """The chart's admission policy, and its binding, by which only some assign entries and installations to restricted environments."""
 INPUT_HASH: Final = f"{GROUP}/input-hash"
 """On a pod template: HMAC of the Secrets' data that the pod reads, so that rotation rolls the pods."""
+INPUT_HASH_KEY: Final = "input-hash"
+"""In the Secret with a pod's environment variables: the same, of the pods of which it and the Secrets beside it hold every secret value."""
 IMAGE_CONFIG: Final = f"{GROUP}/image-config"
 """On a Deployment: what the image starts by itself, as its registry said, signed."""
 

@@ -3,8 +3,8 @@
     GET /v1/logs/NAMESPACE/NAME?tailLines=100&previous=false        Authorization: Bearer <a token of the cluster>
     identify (TokenReview) ▶ authorize (SubjectAccessReview: get mcpinstallations/log) ▶ gather ▶ read ▶ redact
 
-Any replica answers, since nothing but the API server is asked. A pod that runs with values rotated since is withheld: nobody knows any
-more what would have to be taken out of its log. Sources: authentication.k8s.io/v1 and authorization.k8s.io/v1, API reference.
+Any replica answers, since nothing but the API server is asked. A pod that runs with other values than those known is withheld: nobody
+knows what would have to be taken out of its log. Sources: authentication.k8s.io/v1 and authorization.k8s.io/v1, API reference.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from faulty_proxy import FaultyProxy, Which, anything
 from operator_platform import Platform
 from wharfinger_crds.kinds import INSTALLATION
 
-CHILDREN = 6
+CHILDREN = 7
 SECONDS = 60.0
 
 

@@ -73,7 +73,9 @@ class Server:
 def workload(server: Server) -> tuple[dict[str, Any], ...]:
     """Return Secrets, ServiceAccount, Deployment and Service, in the order in which they are applied."""
     secrets = _secrets(server)
-    objects = [_secret(server, name, data) for name, data in sorted(secrets.items()) if data]
+    # First, so that nothing else changes before the logs of pods that run with other values are withheld.
+    objects = [_environment(server, secrets)]
+    objects += [_secret(server, name, data) for name, data in sorted(secrets.items()) if data and name != _environment_name(server)]
     objects += [_pull_secret(server, pull) for pull in server.inputs.pull_secrets]
     account = server.identity.child("v1", "ServiceAccount", server.identity.server, automountServiceAccountToken=False)
     return (*objects, account, _deployment(server, secrets), _service(server))
@@ -90,7 +92,11 @@ def _secrets(server: Server) -> dict[str, dict[str, str]]:
     files = {f"file-{i}": render(f.value, server.fields) for i, f in enumerate(server.declared.files)}
     auth = {TOKEN_KEY: server.bridge_token} if server.declared.transport == "Stdio" else {}
     name = server.identity.server
-    return {f"{name}-bridge": auth, f"{name}-env": env, f"{name}-files": files}
+    return {f"{name}-bridge": auth, _environment_name(server): env, f"{name}-files": files}
+
+
+def _environment_name(server: Server) -> str:
+    return f"{server.identity.server}-env"
 
 
 def _is_secret(server: Server, template: str) -> bool:
@@ -100,6 +106,17 @@ def _is_secret(server: Server, template: str) -> bool:
 def _secret(server: Server, name: str, data: Mapping[str, str]) -> dict[str, Any]:
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in sorted(data.items())}
     return server.identity.child("v1", "Secret", name, type="Opaque", data=encoded)
+
+
+def _environment(server: Server, secrets: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Return the Secret with environment variables and, in keys that no pod reads, what must not be shown of its pods' logs.
+
+    That is the values of fields that are but a part of what is rendered. It is always there, since it says whose pods' values are known.
+    """
+    name, fields = _environment_name(server), server.fields
+    whole = {value for data in secrets.values() for value in data.values()}
+    parts = {f"field.{each}": fields.values[each] for each in fields.secret if fields.values.get(each, "") not in whole | {""}}
+    return _secret(server, name, {**secrets[name], **parts, names.INPUT_HASH_KEY: _input_hash(server, secrets)})
 
 
 def _pull_secret(server: Server, pull: PullSecret) -> dict[str, Any]:
@@ -227,7 +244,7 @@ def _env(server: Server) -> list[dict[str, Any]]:
         env.append({"name": "HOME", "value": HOME})
     for e in server.declared.env:
         if e.value is None or _is_secret(server, e.value):
-            env.append({"name": e.name, "valueFrom": {"secretKeyRef": {"name": f"{server.identity.server}-env", "key": e.name}}})
+            env.append({"name": e.name, "valueFrom": {"secretKeyRef": {"name": _environment_name(server), "key": e.name}}})
         else:
             env.append({"name": e.name, "value": in_container(render(e.value, server.fields))})
     return env

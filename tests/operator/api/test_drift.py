@@ -15,7 +15,7 @@ from wharfinger_crds import names
 from wharfinger_operator.execute import RESOURCES
 
 SECONDS = 5.0
-CHILDREN = 6
+CHILDREN = 7
 Edit = Callable[[dict[str, Any]], object]
 
 

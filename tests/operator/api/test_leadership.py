@@ -34,7 +34,7 @@ async def test_an_operator_killed_in_the_middle_of_an_apply_changes_nothing_abou
     second = await platform.operator()
 
     async def complete() -> bool:
-        return len(await platform.children()) == 20 * 6
+        return len(await platform.children()) == 20 * 7
 
     await until(complete, 60)
     await second.stop()

@@ -178,7 +178,7 @@ async def test_under_the_crds_of_the_first_version_nothing_is_deleted_rolled_or_
 
 
 async def _is_reported(platform: Platform) -> bool:
-    return bool(await platform.ready(INSTALLATION, "time")) and len(await platform.children()) == 6
+    return bool(await platform.ready(INSTALLATION, "time")) and len(await platform.children()) == 7
 
 
 def _versions(children: list[Object]) -> dict[tuple[str, str], tuple[str, int]]:

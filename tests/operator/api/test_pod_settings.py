@@ -19,7 +19,7 @@ POLICY = Resource("admissionregistration.k8s.io", "v1", "mutatingadmissionpolici
 BINDING = Resource(
     "admissionregistration.k8s.io", "v1", "mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding", namespaced=False
 )
-CHILDREN = ["Deployment", "NetworkPolicy", "Secret", "Secret", "Service", "ServiceAccount"]
+CHILDREN = ["Deployment", "NetworkPolicy", "Secret", "Secret", "Secret", "Service", "ServiceAccount"]
 
 DEFAULTS = {
     "nodeSelector": {"pool": "mcp"},

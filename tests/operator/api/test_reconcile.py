@@ -13,7 +13,7 @@ from wharfinger_cluster.resource import DEPLOYMENT, NETWORK_POLICY, SECRET, SERV
 from wharfinger_crds import names
 from wharfinger_crds.kinds import ENVIRONMENT, INSTALLATION, REGISTRY_ENTRY
 
-STDIO_CHILDREN = ["Deployment", "NetworkPolicy", "Secret", "Secret", "Service", "ServiceAccount"]
+STDIO_CHILDREN = ["Deployment", "NetworkPolicy", "Secret", "Secret", "Secret", "Service", "ServiceAccount"]
 
 
 @pytest.mark.requirement("ORC-1", "REG-1")
