@@ -20,7 +20,7 @@ BUILT: Final = {
     "INS-5": "Tools are fresh: polled, and asked for at once when the server announces a change; clients are told.",
     "INS-6": "What an installation's server does is one word, and why it does not run is said so that a person can mend it.",
     "INS-7": "Restart, update and a move to another namespace are rolled out without a gap; suspend scales to zero.",
-    "INS-8": "Deletion removes everything in every namespace, also when the operator was away.",
+    "INS-8": "Deletion removes everything in every namespace, also when the operator was away; tokens after a grace.",
     "INS-9": "Container logs for who may read them, without access to the workload's namespace and without secret values.",
     "INS-10": "A personal installation is used by its owner only, a team's by its members; sharing and lending through a gateway take a field each.",
     "ORC-1": "One Deployment a server.",

@@ -98,6 +98,9 @@ class OAuth(Model):
     """Refresh tokens that are not used for so long end: 14 days."""
     refresh_lifetime: Duration = "720h"
     """However much they are used: 30 days."""
+    upstream_token_grace: Duration = "168h"  # noqa: S105 - a duration
+    """Tokens for an installation's server outlive the installation by so long: 7 days, in which a restore from a backup brings it back without
+    a new login. They stay usable at that server, so it is not longer."""
     clients: Annotated[tuple[Client, ...], Field(max_length=256)] = ()
     registration: Registration = Registration()
     development_login: DevelopmentLogin | None = None

@@ -23,6 +23,7 @@ from wharfinger_crds.installation import Installation
 from wharfinger_crds.kinds import ENVIRONMENT, GATEWAY, INSTALLATION, REGISTRY_ENTRY, TOKEN, Kind
 from wharfinger_crds.settings import Settings, SettingsError
 from wharfinger_crds.token import Token
+from wharfinger_crds.upstream_token import token_key
 from wharfinger_operator import triggers
 from wharfinger_operator.ask_bridge import BridgeAsker
 from wharfinger_operator.ask_server import ServerAsker
@@ -45,6 +46,7 @@ from wharfinger_operator.root_key import ensure_root_key
 from wharfinger_operator.shell import Shell
 from wharfinger_operator.signing_keys import keep_signing_keys
 from wharfinger_operator.telemetry import Telemetry
+from wharfinger_operator.token_sweep import sweep_tokens
 from wharfinger_operator.triggers import Key
 
 RECONCILED: Final = (REGISTRY_ENTRY, ENVIRONMENT, INSTALLATION, GATEWAY, TOKEN)
@@ -87,6 +89,7 @@ class Operator:
             Key("Sweep", "", ""): self._reconciler.sweep_definitions,
             Key("SigningKeys", "", ""): self._keep_signing_keys,
             Key("Grants", "", ""): self._sweep_grants,
+            Key("UpstreamTokens", "", ""): self._sweep_tokens,
         }
 
     async def run(self) -> None:
@@ -142,6 +145,11 @@ class Operator:
         settings, now = self._observer.settings, time.time()
         await sweep_grants(self._cluster, settings.namespaces.system, now, seconds(settings.oauth.refresh_idle))
         await sweep_logins(self._cluster, settings.namespaces.system, now, seconds(settings.oauth.refresh_lifetime))
+
+    async def _sweep_tokens(self) -> None:
+        settings = self._observer.settings
+        grace, known = seconds(settings.oauth.upstream_token_grace), frozenset(map(token_key, self._observer.installations()))
+        await sweep_tokens(self._cluster, settings.namespaces.system, time.time(), grace, known)
 
     def _look_again(self, namespace: str, name: str) -> None:
         self.queue.add(triggers.key(INSTALLATION, namespace, name))
