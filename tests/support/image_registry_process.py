@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+import io
 import json
 import platform
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -81,6 +83,17 @@ class Registry:
         manifest_type = f"{OCI}manifest.v1+json" if family == OCI else f"{DOCKER}distribution.manifest.v2+json"
         return await self._manifest(repository, tag, {"schemaVersion": 2, "mediaType": manifest_type, "config": descriptor, "layers": []})
 
+    async def push_archive(self, repository: str, tag: str, archive: Path) -> str:
+        """Push the one image of an OCI layout, with its layers, and return its manifest's digest."""
+        with tarfile.open(archive) as layout:
+            blobs = {member.name: layout.extractfile(member) for member in layout.getmembers() if member.isfile()}
+            contents = {name: blob.read() for name, blob in blobs.items() if blob}
+        (described,) = json.loads(contents["index.json"])["manifests"]
+        manifest = json.loads(contents[f"blobs/sha256/{described['digest'].removeprefix('sha256:')}"])
+        for part in (manifest["config"], *manifest["layers"]):
+            await self._blob(repository, contents[f"blobs/sha256/{part['digest'].removeprefix('sha256:')}"])
+        return await self._manifest(repository, tag, {"mediaType": described["mediaType"], **manifest})
+
     async def push_index(self, repository: str, tag: str, parts: Sequence[tuple[str, str]], family: str = OCI) -> str:
         """Push an index of (architecture, digest of a manifest), and return its digest."""
         manifest_type = f"{OCI}manifest.v1+json" if family == OCI else f"{DOCKER}distribution.manifest.v2+json"
@@ -96,7 +109,7 @@ class Registry:
             async with session.post(f"http://{self.host}/v2/{repository}/blobs/uploads/") as begun:
                 assert begun.status == 202, await begun.text()
                 location = begun.headers["Location"]
-            async with session.put(f"{location}&digest={digest_of(content)}", data=content) as done:
+            async with session.put(f"{location}&digest={digest_of(content)}", data=io.BytesIO(content)) as done:
                 assert done.status == 201, await done.text()
 
     async def _manifest(self, repository: str, tag: str, document: Mapping[str, Any]) -> str:
