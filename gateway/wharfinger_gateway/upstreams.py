@@ -133,7 +133,7 @@ class Upstreams:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             oldest_kept = loop_time() - IDLE_SECONDS
-            for key in [key for _, key, kept in self._kept if kept.used_at < oldest_kept and not kept.watched.is_used]:
+            for key in [key for _, key, kept in self._kept if kept.used_at < oldest_kept and not kept.is_in_use]:
                 self._end(key)
 
     async def close(self) -> None:

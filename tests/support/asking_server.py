@@ -74,7 +74,7 @@ class AskingServer(UpstreamServer):
         for number, (method, params) in enumerate(self.questions, 1):
             name = f"{request.headers['Mcp-Session-Id']}-{message['id']}-{number}"
             question = {"jsonrpc": "2.0", "id": name, "method": method, "params": params}
-            self._answers[question["id"]] = asyncio.get_running_loop().create_future()
+            self._answers[name] = asyncio.get_running_loop().create_future()
             await asked_on.write(b"data: " + json.dumps(question).encode() + b"\n\n")
             if self.withdraws:
                 await self.gate.wait()
