@@ -83,7 +83,8 @@ def asking_by(rules: Rules) -> Asking:
     """Return what a caller under these rules can be asked."""
     match rules:
         case Modern(capabilities=declared) if declared:
-            found = _asked_for(declared)
+            # A client without a session does not tell that its roots have changed.
+            found = _asked_for(declared, {"roots": jsonrpc.raw_json({})})
             return Asking(f"modern {_digest(found)}", True, found) if found else _NOBODY
         case Within(session=session, state=state) if state.capabilities:
             found = _asked_for(state.capabilities)
@@ -181,9 +182,8 @@ def call_digest(method: str, params: Params) -> str:
     return hashlib.sha256(msgspec.json.encode([method, value], order="deterministic")).hexdigest()[:32]
 
 
-def _asked_for(declared: Mapping[str, Raw]) -> Mapping[str, Raw]:
-    # What a change of roots would be told with is not passed on.
-    return {name: jsonrpc.raw_json({}) if name == "roots" else declared[name] for name in NEEDS.values() if name in declared}
+def _asked_for(declared: Mapping[str, Raw], instead: Mapping[str, Raw] = EMPTY) -> Mapping[str, Raw]:
+    return {name: instead.get(name, declared[name]) for name in NEEDS.values() if name in declared}
 
 
 def _digest(capabilities: Mapping[str, Raw]) -> str:

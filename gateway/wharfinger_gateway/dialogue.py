@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -34,7 +35,8 @@ from wharfinger_gateway.asking import (
 )
 from wharfinger_gateway.link import with_elicitation_id
 from wharfinger_gateway.question import Question, Within
-from wharfinger_gateway.relay import Relay
+from wharfinger_gateway.relay import Relay, is_for_stream
+from wharfinger_gateway.sessions import PROGRESS_TOKEN, LegacySession
 from wharfinger_gateway.unasked import Unasked
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.envelope import Era
@@ -95,6 +97,10 @@ async def call_once(going: Going) -> Response:
 async def converse(going: Going) -> Response:
     """Make the call of a legacy client and answer what the server asks; raises UpstreamError."""
     session = await going.unasked.ready(going.headers, CallLimits(going.seconds))
+    rules = going.question.rules
+    if isinstance(rules, Within):
+        rules.state.servers.add(going.unasked)
+        going.unasked.on_unclaimed = partial(_say_outside, rules.state)
     try:
         async with asyncio.timeout(going.seconds) as patience:
             asker = _Asker(going, patience)
@@ -104,6 +110,12 @@ async def converse(going: Going) -> Response:
                 asker.close()
     except TimeoutError:
         raise TimedOutError("the server did not answer in time") from None
+
+
+def _say_outside(state: LegacySession, message: Notification) -> None:
+    """Tell a client on its own stream what a server says in its session outside of any call."""
+    if state.stream is not None and is_for_stream(message, state.log_level or "debug"):
+        state.stream.say(jsonrpc.notification_bytes(message.method, message.params))
 
 
 class _LeftError(Exception):
@@ -142,6 +154,8 @@ class _Asker:
         self._awaited[answer] = id_, request_id
         self._let_pass(ANSWER_SECONDS)
         params = with_elicitation_id(method, params, request_id)
+        if id_ is not None:
+            params = self._with_progress(params, rules.state, request_id)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 is_said = await self._going.question.channel.say(jsonrpc.request_bytes(request_id, method, params))
@@ -150,6 +164,7 @@ class _Asker:
             return refused
         finally:
             rules.state.answers.pop(request_id, None)
+            rules.state.progress.pop(request_id, None)
             del self._awaited[answer]
             if not self._awaited:
                 self._let_pass(self._going.seconds)
@@ -160,6 +175,19 @@ class _Asker:
             if of_server == id_ and not answer.done():
                 answer.set_exception(_WithdrawnError())
                 await self._going.question.channel.say(jsonrpc.cancelled_bytes(of_client))
+
+    def _with_progress(self, params: Params, state: LegacySession, token: str) -> Params:
+        """Return a question with our progress token, if it has one: what the client says under it is passed on under the server's."""
+        meta = jsonrpc.members(params["_meta"]) if "_meta" in params else None
+        theirs = meta.get(PROGRESS_TOKEN) if meta else None
+        if not meta or theirs is None:
+            return params
+
+        def pass_on(message: Notification) -> None:
+            self._going.unasked.tell(Notification(message.method, {**message.params, PROGRESS_TOKEN: theirs}))
+
+        state.progress[token] = pass_on
+        return {**params, "_meta": jsonrpc.raw_json({**meta, PROGRESS_TOKEN: token})}
 
     def _give_up(self) -> None:
         for answer in self._awaited:

@@ -24,9 +24,10 @@ from wharfinger_gateway.link import required_links, understands_links
 from wharfinger_gateway.present_tool import headers_now
 from wharfinger_gateway.question import Question
 from wharfinger_gateway.refusals import Reason, Refusal
-from wharfinger_gateway.relay import PROGRESS_TOKEN, Relay
+from wharfinger_gateway.relay import Relay
 from wharfinger_gateway.resolve import Choice
 from wharfinger_gateway.round_trip import Round, round_trip
+from wharfinger_gateway.sessions import PROGRESS_TOKEN
 from wharfinger_gateway.trace import Trace
 from wharfinger_gateway.upstreams import Reached, Upstreams
 from wharfinger_mcp import jsonrpc

@@ -8,6 +8,7 @@ Source: MCP 2025-11-25, "Listening for Messages from the Server"; 2026-07-28, su
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -19,6 +20,8 @@ from wharfinger_gateway.pool import Pool
 from wharfinger_gateway.refusals import Reason, Refusal
 
 MAX_STREAMS: Final = 10_000
+MAX_SAID: Final = 64
+"""Messages that are kept for a client that does not read."""
 LOOK_SECONDS: Final = 15.0
 """How long a credential that has expired can keep a stream open."""
 
@@ -31,7 +34,7 @@ Offer = Mapping[str, Raw]
 class Listener:
     """One stream. Belongs to one event loop."""
 
-    __slots__ = ("announce", "changed", "incoming", "is_over", "on_look", "updated", "wake")
+    __slots__ = ("announce", "changed", "incoming", "is_over", "on_look", "said", "updated", "wake")
 
     def __init__(self, incoming: Incoming, announce: Announce, updated: dict[str, None]) -> None:
         self.incoming = incoming
@@ -40,6 +43,8 @@ class Listener:
         """URIs of resources that have changed and of which the client has not been told."""
         self.changed: dict[str, None] = {}
         """Kinds of lists that have changed at servers and of which the client has not been told."""
+        self.said: deque[bytes] = deque(maxlen=MAX_SAID)
+        """Messages of servers that belong to no call and that the client has not been told; the latest ones."""
         self.on_look: list[Callable[[Permit], None]] = []
         """Take what the caller may now, whenever that is looked at."""
         self.wake = asyncio.Event()
@@ -47,6 +52,11 @@ class Listener:
 
     def look(self) -> None:
         """There may be something to tell."""
+        self.wake.set()
+
+    def say(self, message: bytes) -> None:
+        """Tell this as well."""
+        self.said.append(message)
         self.wake.set()
 
     def end(self) -> None:
@@ -103,6 +113,8 @@ class Listeners:
                     uri = next(iter(listener.updated))
                     del listener.updated[uri]
                     await channel.say(listener.announce(None, uri))
+                while listener.said:
+                    await channel.say(listener.said.popleft())
                 await _woken(listener)
         finally:
             self._open.take(permit.principal.subject, listener)

@@ -9,7 +9,7 @@ from wharfinger_gateway.incoming import Channel, Headers, Incoming
 from wharfinger_gateway.session import Session
 from wharfinger_gateway.sessions import LegacySession
 from wharfinger_mcp import jsonrpc
-from wharfinger_mcp.jsonrpc import Batch, Message, Request, Response
+from wharfinger_mcp.jsonrpc import Batch, Message, Notification, Request, Response
 from wharfinger_mcp.revision import Modern
 
 
@@ -87,3 +87,5 @@ def take(question: Question, message: Message) -> None:
         request_id = jsonrpc.id_member(message.params, "requestId")
         if request_id is not None:
             question.rules.state.cancel(request_id)
+    elif isinstance(message, Notification):
+        question.rules.state.heard(message)

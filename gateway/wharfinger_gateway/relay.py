@@ -13,15 +13,16 @@ import msgspec
 from msgspec import Raw
 
 from wharfinger_gateway.question import Question
+from wharfinger_gateway.sessions import PROGRESS, PROGRESS_TOKEN
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import Notification, Params, Request
 
-PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - a member's name
 LOG_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 """From the least severe to the most (RFC 5424 §6.2.1)."""
+CANCELLED: Final = "notifications/cancelled"
 _OURS: Final = frozenset(
     {
-        "notifications/cancelled",
+        CANCELLED,
         "notifications/initialized",
         "notifications/tools/list_changed",
         "notifications/prompts/list_changed",
@@ -49,13 +50,20 @@ class Relay:
         if isinstance(message, Request) or message.method in _OURS:
             return
         params = message.params
-        if message.method == "notifications/progress":
+        if message.method == PROGRESS:
             if self._asked is None or bytes(params.get(PROGRESS_TOKEN, b"")) != b"%d" % (self.token or 0):
                 return
             params = {**params, PROGRESS_TOKEN: self._asked}
         elif message.method == "notifications/message" and not is_wanted(jsonrpc.text_member(params, "level"), self._question.log_level):
             return
         await self._question.channel.say(jsonrpc.notification_bytes(message.method, params))
+
+
+def is_for_stream(message: Notification, least: str | None) -> bool:
+    """Tell whether what a server says outside of any call is for its client, who wants to hear logs from this level up."""
+    if message.method in _OURS or message.method == PROGRESS:
+        return False
+    return message.method != "notifications/message" or is_wanted(jsonrpc.text_member(message.params, "level"), least)
 
 
 def is_wanted(level: str | None, least: str | None) -> bool:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
+from weakref import WeakSet
 
 from msgspec import Raw
 
@@ -18,11 +19,15 @@ from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.pool import Pool
 from wharfinger_gateway.session import Session
 from wharfinger_gateway.snapshot import EMPTY
+from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.envelope import ASKABLE
-from wharfinger_mcp.jsonrpc import Id, Response
+from wharfinger_mcp.jsonrpc import Id, Notification, Response
 
 MAX_SESSIONS: Final = 10_000
 IDLE_SECONDS: Final = 1800.0
+PROGRESS: Final = "notifications/progress"
+PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - a member's name
+ROOTS_CHANGED: Final = "notifications/roots/list_changed"
 
 
 class Stream(Protocol):
@@ -33,6 +38,9 @@ class Stream(Protocol):
 
     def look(self) -> None:
         """There is something to tell."""
+
+    def say(self, message: bytes) -> None:
+        """Tell this as well."""
 
     def end(self) -> None:
         """Let it end."""
@@ -48,6 +56,13 @@ class Subscribed(Protocol):
         """Tell no more."""
 
 
+class Asks(Protocol):
+    """A server that asks the client, in a session which is the client's alone."""
+
+    def tell(self, message: Notification, /) -> None:
+        """Pass on what the client says unasked."""
+
+
 @dataclass(slots=True)
 class LegacySession:
     """One session's state. Belongs to one event loop."""
@@ -61,6 +76,10 @@ class LegacySession:
     answers: dict[Id, Callable[[Response], None]] = field(default_factory=dict)
     """What the client was asked and has not answered, by our id: each is taken once."""
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    progress: dict[str, Callable[[Notification], None]] = field(default_factory=dict)
+    """Who hears how far the client is with an answer, by the token that it was given."""
+    servers: WeakSet[Asks] = field(default_factory=WeakSet)
+    """Whoever has asked the client in this session, as long as it is there."""
     subscriptions: dict[str, Subscribed] = field(default_factory=dict)
     """What the client is told of, by URI."""
     updated: dict[str, None] = field(default_factory=dict)
@@ -90,6 +109,16 @@ class LegacySession:
         take = self.answers.pop(response.id, None) if response.id is not None else None
         if take is not None:
             take(response)
+
+    def heard(self, message: Notification) -> None:
+        """Pass on what the client says unasked, to whom it is for."""
+        if message.method == PROGRESS:
+            take = self.progress.get(jsonrpc.text_member(message.params, PROGRESS_TOKEN) or "")
+            if take is not None:
+                take(message)
+        elif message.method == ROOTS_CHANGED:
+            for server in tuple(self.servers):
+                server.tell(message)
 
     def tell_updated(self, uri: str) -> None:
         """Tell the client that a resource has changed, on its stream or when it has one."""

@@ -7,12 +7,14 @@ the first call of who can be asked or wants to hear. A question that could belon
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final
 
 from wharfinger_gateway.asking import declined
-from wharfinger_gateway.relay import LOG_LEVELS
+from wharfinger_gateway.relay import CANCELLED, LOG_LEVELS
+from wharfinger_gateway.sessions import PROGRESS
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.envelope import Era
 from wharfinger_mcp.errors import RefusedError, UpstreamError
@@ -23,6 +25,8 @@ from wharfinger_mcp.upstream import CallLimits, Upstream
 
 OPEN_SECONDS: Final = 3.0
 """For the stream's head; a server that takes longer is called without."""
+MAX_UNTOLD: Final = 64
+"""Messages of the client on their way to a server that is slow to take them."""
 LIST_CHANGED: Final = {f"notifications/{kind}/list_changed": kind for kind in ("prompts", "resources")}
 """Methods that tell of lists which are asked for live, and their kinds."""
 STREAM: Final = CallLimits(3600.0, 64 * 1024 * 1024)
@@ -44,10 +48,16 @@ class Unasked:
         """Takes the URI of a resource that has changed."""
         self.on_list_changed: Callable[[str], None] = lambda _: None
         """Takes the kind of list that has changed."""
+        self.on_unclaimed: Callable[[Notification], None] = lambda _: None
+        """Takes what belongs to no call that is under way, or nobody knows to which."""
+        self._headers: Mapping[str, str] = {}
+        self._untold: deque[Notification] = deque(maxlen=MAX_UNTOLD)
+        self._telling: asyncio.Task[None] | None = None
 
     async def ready(self, headers: Mapping[str, str], limits: CallLimits) -> Handshake:
         """Return the session, once it is listened to or cannot be; raises UpstreamError where there is none."""
         session = await self._upstream.open(headers, limits)
+        self._headers = headers
         if session is not self._session or self._was_cut_off():
             self.close()
             self._session, self._has_stream, self._log_rank = session, True, len(LOG_LEVELS)
@@ -71,6 +81,17 @@ class Unasked:
         self._log_rank = rank
         with suppress(UpstreamError):
             await self._upstream.call("logging/setLevel", {"level": jsonrpc.raw_json(level)}, headers, limits)
+
+    def tell(self, message: Notification) -> None:
+        """Pass on what the client says unasked, in order; whether it arrives nobody can tell."""
+        self._untold.append(message)
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell())
+
+    async def _tell(self) -> None:
+        while self._untold:
+            with suppress(UpstreamError):
+                await self._upstream.say(self._untold.popleft(), self._headers)
 
     @property
     def is_listening(self) -> bool:
@@ -122,10 +143,12 @@ class Unasked:
                 self.on_list_changed(LIST_CHANGED[message.method])
             elif len(self._calls) == 1:
                 await self._calls[0](message)
-            elif message.method == "notifications/progress":
+            elif message.method in (PROGRESS, CANCELLED):
                 for call in tuple(self._calls):
                     await call(message)
-            elif isinstance(message, Request):
+            elif isinstance(message, Notification):
+                self.on_unclaimed(message)
+            else:
                 with suppress(UpstreamError):
                     await self._upstream.answer(message.id, declined(message), headers)
 

@@ -44,7 +44,9 @@ class Identity:
     @cached_property
     def members(self) -> Params:
         """Its members of a modern request's `_meta`."""
-        return {CLIENT_INFO_KEY: jsonrpc.raw_json(self.client_info()), CAPABILITIES_KEY: jsonrpc.raw_json(self.capabilities)}
+        # Nobody tells that roots have changed any more.
+        declared = {name: {} if name == "roots" else value for name, value in self.capabilities.items()}
+        return {CLIENT_INFO_KEY: jsonrpc.raw_json(self.client_info()), CAPABILITIES_KEY: jsonrpc.raw_json(declared)}
 
     def client_info(self) -> dict[str, str]:
         """Return the `Implementation` of the schema."""

@@ -176,8 +176,8 @@ class HttpSse:
                     box.put(message, size)
             case Request():
                 self._respond(message, size)
-            case Notification(method="notifications/progress"):
-                # Its token says which call it belongs to, and the calls know theirs.
+            case Notification(method="notifications/progress" | "notifications/cancelled"):
+                # Its token or id says which call it belongs to, and the calls know theirs.
                 for box in self._calls.values():
                     box.tell(message, size)
             case _:

@@ -32,7 +32,7 @@ from wharfinger_mcp.errors import (
 from wharfinger_mcp.exchange import Bounds, Listener, OnMessage, Outcome, Outgoing
 from wharfinger_mcp.handshake import Handshake
 from wharfinger_mcp.http_client import HttpClient
-from wharfinger_mcp.jsonrpc import Id, Params, Response
+from wharfinger_mcp.jsonrpc import Id, Notification, Params, Response
 from wharfinger_mcp.loop_time import loop_time
 from wharfinger_mcp.session import Session, SessionMaker, TransportName
 
@@ -134,6 +134,14 @@ class Upstream:
             return
         own = session.server.headers
         await session.transport.post(Outgoing(jsonrpc.response_bytes(request_id, response), None, own, headers), _soon(), None)
+
+    async def say(self, message: Notification, headers: Mapping[str, str]) -> None:
+        """Say something to a legacy server in this session; raises UpstreamError. One of the newest era, and one that is gone, have no use for it."""
+        session = self._session
+        if session is None or session.server.era is not Era.LEGACY:
+            return
+        body = jsonrpc.notification_bytes(message.method, message.params)
+        await session.transport.post(Outgoing(body, None, session.server.headers, headers), _soon(), None)
 
     async def stream(self, headers: Mapping[str, str], limits: CallLimits, on_open: Callable[[], None], on_message: OnMessage) -> None:
         """Follow what a legacy server says unasked in this session, until it ends the stream; raises UpstreamError."""

@@ -20,6 +20,9 @@ class Stream:
     def look(self) -> None:
         raise AssertionError("nothing to tell")
 
+    def say(self, message: bytes) -> None:
+        raise AssertionError("nothing is said")
+
     def end(self) -> None:
         self.ended = True
 

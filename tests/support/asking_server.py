@@ -36,6 +36,11 @@ class AskingServer(UpstreamServer):
     _answers: dict[Any, asyncio.Future[Json]] = field(default_factory=dict)
 
     @property
+    def asked(self) -> list[Any]:
+        """The ids of a legacy server's questions."""
+        return list(self._answers)
+
+    @property
     def answers_got(self) -> int:
         """How many responses of clients came in."""
         return len([one for one in self.requests if "id" in one.message and "method" not in one.message])
