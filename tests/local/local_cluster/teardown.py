@@ -90,9 +90,10 @@ def _kill(pid: int) -> None:
 def _members() -> frozenset[int]:
     pids: set[int] = set()
     for root in pod_cgroups():
-        for file in root.rglob("cgroup.procs"):
+        # Which passes over what goes while it walks, as cgroups of ending pods do.
+        for folder, _, _ in os.walk(root):
             try:
-                pids.update(int(line) for line in file.read_text().split())
+                pids.update(int(line) for line in Path(folder, "cgroup.procs").read_text().split())
             except OSError:
                 continue
     return frozenset(pid for pid in pids if process.start_time(pid) is not None)
