@@ -7,6 +7,7 @@ same definitions.
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from wharfinger_gateway.principal import Principal
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.resolve import Choice, resolve
 from wharfinger_gateway.snapshot import Assignment, Gateway, Snapshot, Tool
+from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.param_header import ANNOTATION, ParamHeader, param_headers
 from wharfinger_mcp.resource_tool import resource_uri
 from wharfinger_mcp.tool_name import AssignedTool, exposed_names
@@ -37,6 +39,7 @@ Sources = tuple[str | None, ...]
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
+_OBJECT: Final = msgspec.Raw(b'"object"')
 _EMPTY_SCHEMA: Final = msgspec.Raw(b'{"type":"object"}')
 
 
@@ -69,12 +72,12 @@ class Catalog:
     @cached_property
     def legacy_result(self) -> msgspec.Raw:
         """The ListToolsResult for older clients."""
-        return msgspec.Raw(_encode({"tools": self._definitions}))
+        return msgspec.Raw(_encode({"tools": [legacy_definition(listed) for listed in self.tools.values()]}))
 
-    @property
+    @cached_property
     def offer(self) -> Mapping[str, msgspec.Raw]:
-        """What there is of each kind, to tell whether it has changed."""
-        return {"tools": self.legacy_result}
+        """What stands for what there is of each kind, to tell whether it has changed."""
+        return {"tools": jsonrpc.raw_json(hashlib.sha256(self._definitions).hexdigest())}
 
     @property
     def _definitions(self) -> msgspec.Raw:
@@ -173,6 +176,14 @@ def definition(listed: Listed) -> Mapping[str, Any]:
     # It says whether the tool can run as a task, and tasks are not passed through.
     members.pop("execution", None)
     return members
+
+
+def legacy_definition(listed: Listed) -> Mapping[str, Any]:
+    """Return the same for older clients, to which what a tool returns is an object: some of them refuse a whole list for a schema of anything else."""
+    members = definition(listed)
+    if "outputSchema" not in members or _object(members["outputSchema"]).get("type") == _OBJECT:
+        return members
+    return {name: value for name, value in members.items() if name != "outputSchema"}
 
 
 def _object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:

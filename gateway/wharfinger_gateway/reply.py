@@ -13,7 +13,7 @@ from wharfinger_gateway.incoming import NO_HEADERS, Reply
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.snapshot import Gateway
 from wharfinger_mcp import jsonrpc, media_type
-from wharfinger_mcp.jsonrpc import Id, Response
+from wharfinger_mcp.jsonrpc import Id, Params, Response
 from wharfinger_mcp.revision import ERROR_STATUS
 
 NOTHING: Final = Reply(202)
@@ -44,7 +44,15 @@ def served(request_id: Id, response: Response, gateway: Gateway, *, is_modern: b
     if response.error is not None:
         return Answer(jsonrpc.response_bytes(request_id, response), ERROR_STATUS.get(response.error.code, 200) if is_modern else 200)
     value = response.result or {}
-    return result(request_id, modern.completed(gateway, value, cacheable=cacheable) if is_modern else value)
+    return result(request_id, modern.completed(gateway, value, cacheable=cacheable) if is_modern else _older(value))
+
+
+def _older(members: Params) -> Params:
+    """Return a result for an older client, to which structured content is an object (2026-07-28, "Structured Content"); the text says it too."""
+    structured = members.get("structuredContent")
+    if structured is None or bytes(memoryview(structured)[:1]) == b"{":
+        return members
+    return {name: value for name, value in members.items() if name != "structuredContent"}
 
 
 def refused(request_id: Id, refusal: Refusal, gateway: Gateway, *, is_modern: bool, of_a_tool: bool = True) -> Answer:

@@ -263,3 +263,19 @@ async def test_a_large_answer_passes_whole(serve: Serve, legacy_server: Upstream
     answered = await serve(bot(legacy_server), gateway("tools", pinned("bot"))).caller(ALICE).call("bot__echo", modern=True)
     assert answered.text == "é" * 1_000_000
     assert msgspec.json.decode(answered.reply.body)["result"]["resultType"] == "complete"
+
+
+@pytest.mark.requirement("GW-5")
+@pytest.mark.parametrize("modern", [False, True], ids=["legacy client", "modern client"])
+@pytest.mark.parametrize("structured", [{"a": 1.5}, [1], "x", 1, None])
+async def test_structured_content_that_is_no_object_is_for_newer_clients_alone(
+    serve: Serve, modern_server: UpstreamServer, modern: bool, structured: Any
+) -> None:
+    content = {"content": [{"type": "text", "text": "said"}]}
+    modern_server.behaviour["echo"] = content | {"structuredContent": structured}
+    served = serve(installation("bot", team="engineering", url=modern_server.url), gateway("tools", pinned("bot")))
+    result = (await served.caller(ALICE).call("bot__echo", modern=modern)).result
+    assert result["content"] == content["content"]
+    assert ("structuredContent" in result) == (modern or isinstance(structured, dict))
+    if "structuredContent" in result:
+        assert result["structuredContent"] == structured

@@ -169,3 +169,24 @@ def test_what_is_seen_is_told_by_definitions_not_by_installation() -> None:
     worlds = [installation(name, user=f"okta:{name}") for name in ("alice", "dave")]
     world = snapshot_of(*worlds, entry("github"), gateway("tools", by_entry()))
     assert len({sources(Permit(caller, world.gateways["dev.tools"], world)) for caller in (ALICE, DAVE)}) == 1
+
+
+@pytest.mark.requirement("GW-5")
+def test_older_clients_see_output_schemas_of_objects_and_newer_ones_every_schema() -> None:
+    schemas: list[Any] = [{"type": "object", "x": 1.50}, {"type": "array"}, {"anyOf": []}, {"type": ["object", "null"]}, True, None]
+    tools = [tool(f"t{number}", outputSchema=schema) for number, schema in enumerate(schemas)]
+    catalog = seen(snapshot_of(bot(*tools, tool("u")), gateway("tools", pinned("bot"))), ALICE)
+    older, newer = (json.loads(bytes(one))["tools"] for one in (catalog.legacy_result, catalog.modern_result))
+    assert [one.get("outputSchema") for one in newer] == [*schemas, None]
+    assert ["outputSchema" in one for one in newer] == [True] * 6 + [False]
+    assert ["outputSchema" in one for one in older] == [True] + [False] * 6
+    assert older[0] == newer[0]
+
+
+@pytest.mark.requirement("INS-5")
+def test_a_change_that_only_newer_clients_see_is_a_change() -> None:
+    offers = [
+        seen(snapshot_of(bot(tool("t", outputSchema={"type": kind})), gateway("tools", pinned("bot"))), ALICE).offer
+        for kind in ("array", "string", "string")
+    ]
+    assert (offers[0] == offers[1], offers[1] == offers[2]) == (False, True)
