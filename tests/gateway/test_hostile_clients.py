@@ -17,7 +17,7 @@ from gateway_process import GatewayProcess, gateway_process
 from gateway_upstream import UpstreamServer, upstream_server
 from gateway_world import dump, gateway, installation, pinned, tool
 from hostile_bodies import BATCHES, BODIES, PING
-from hostile_headers import BASE, HEADERS, PATH, REQUESTS
+from hostile_headers import BASE, HEADERS, PATH, REQUESTS, changed
 from hostile_modern import LISTING, MODERN_CASES, NAMED, calling, listing
 from raw_http import Fields, RawAnswer, answer, connect, exchange, request, rpc, text
 
@@ -141,6 +141,47 @@ async def test_an_id_that_is_under_way_in_the_session_is_refused_and_the_first_c
     assert (second.status, second.code, second.message["id"]) == (200, -32600, "x")
     target.server.gate.set()
     assert "result" in (await first).message
+
+
+async def test_a_stream_of_a_session_that_is_not_wanted_as_one_is_none(target: Target) -> None:
+    fields = [*changed(BASE, Accept="application/json"), ("Mcp-Session-Id", target.sessions["2025-11-25"])]
+    answered = await target.sent(request("GET", PATH, fields, b""))
+    assert (answered.status, answered.code) == (406, -32006)
+
+
+async def event(reader: asyncio.StreamReader) -> str:
+    """Return the data of the next event of a stream."""
+    async with asyncio.timeout(20):
+        while not (line := await reader.readline()).startswith(b"data: "):
+            assert line
+    return line.removeprefix(b"data: ").decode().strip()
+
+
+async def test_hostile_messages_beside_a_stream(target: Target) -> None:
+    reader, writer = await connect(target.process.url)
+    writer.write(request("GET", f"{PATH}/sse", BASE, b""))
+    endpoint = await event(reader)
+
+    async def posted(body: bytes) -> tuple[int, int | None]:
+        answered = await target.sent(request("POST", endpoint, BASE, body))
+        return answered.status, answered.code
+
+    assert await posted(b"x" * (LIMIT + 1)) == (413, -32008)
+    for batch in ([], [rpc("ping"), rpc("ping")], [rpc("ping"), 5], [rpc("ping", None, n) for n in range(51)]):
+        assert await posted(text(batch)) == (400, -32600)
+    for body in (b"{", b"\xff"):
+        assert await posted(body) == (400, -32700)
+    before = len(target.server.calls())
+    target.server.gate.clear()
+    assert await posted(text(rpc("tools/call", {"name": "bot__wait", "arguments": {}}, "x"))) == (202, None)
+    await eventually(lambda: len(target.server.calls()) == before + 1)
+    assert await posted(text(rpc("tools/call", {"name": "bot__echo", "arguments": {}}, "x"))) == (202, None)
+    refused = json.loads(await event(reader))
+    assert (refused["id"], refused["error"]["code"]) == ("x", -32600)
+    target.server.gate.set()
+    first = json.loads(await event(reader))
+    assert (first["id"], "result" in first, len(target.server.calls())) == ("x", True, before + 1)
+    writer.transport.abort()
 
 
 HALF = post(BASE + NAMED, calling())

@@ -79,6 +79,7 @@ REQUESTS: dict[str, tuple[str, str, Fields, int, int | None]] = {
     "GET with a session that is none": ("GET", PATH, [*BASE, ("Mcp-Session-Id", "x")], 404, -32001),
     "GET of the newest revision": ("GET", PATH, [*BASE, ("MCP-Protocol-Version", MODERN)], 405, -32005),
     "DELETE without a session": ("DELETE", PATH, BASE, 405, -32005),
+    "DELETE of the newest revision": ("DELETE", PATH, [*BASE, ("MCP-Protocol-Version", MODERN)], 405, -32005),
     "DELETE of a session that is none": ("DELETE", PATH, [*BASE, ("Mcp-Session-Id", "x")], 404, -32001),
     "another path": ("POST", "/v1/mcp/dev.none", BASE, 404, -32004),
     "a path with dots": ("POST", "/v1/mcp/x/../dev.tools", BASE, 404, -32004),
@@ -91,5 +92,7 @@ REQUESTS: dict[str, tuple[str, str, Fields, int, int | None]] = {
     "messages that name no stream": ("POST", f"{PATH}/sse/messages", BASE, 404, -32001),
     "GET of messages": ("GET", f"{PATH}/sse/messages", BASE, 405, -32005),
     "POST to the stream": ("POST", f"{PATH}/sse", BASE, 405, -32005),
+    "a stream for another origin": ("GET", f"{PATH}/sse", [*BASE, ("Origin", "https://evil.example")], 403, -32003),
+    "messages of another origin": ("POST", f"{PATH}/sse/messages?session=x", [*BASE, ("Origin", "https://evil.example")], 403, -32003),
     "a stream that is not wanted": ("GET", f"{PATH}/sse", changed(BASE, Accept="application/json"), 406, -32006),
 }  # fmt: skip

@@ -54,6 +54,13 @@ MODERN_CASES: dict[str, tuple[Fields, bytes, int, int | None]] = {
     "Mcp-Name whose Base64 is no UTF-8": (changed(NAMED, Mcp_Name="=?base64?/w==?="), calling(), 400, -32020),
     "Mcp-Name in Base64": (changed(NAMED, Mcp_Name="=?base64?Ym90X19lY2hv?="), calling(), 200, None),
     "Mcp-Name between blanks": (changed(NAMED, Mcp_Name="  bot__echo \t"), calling(), 200, None),
+    "Mcp-Name of another prompt": ([*of("prompts/get")[0], ("Mcp-Name", "bot__a")], of("prompts/get", name="bot__b")[1], 400, -32020),
+    "no Mcp-Name of a prompt": (*of("prompts/get", name="bot__a"), 400, -32020),
+    "Mcp-Name of another resource": ([*of("resources/read")[0], ("Mcp-Name", "a://1")], of("resources/read", uri="a://2")[1], 400, -32020),
+    "no Mcp-Name of a resource": (*of("resources/read", uri="a://1"), 400, -32020),
+    "Mcp-Name of a resource, that names it by name": (
+        [*of("resources/read")[0], ("Mcp-Name", "a://1")], of("resources/read", name="a://1")[1], 400, -32020,
+    ),
     "a name in the header alone": (NAMED, text(rpc("tools/call", {"_meta": META})), 400, -32020),
     "a name that is a number": (NAMED, calling(5), 400, -32020),
     "a name nowhere": (changed(NAMED, Mcp_Name=None), text(rpc("tools/call", {"_meta": META})), 400, -32602),
