@@ -88,7 +88,7 @@ async def call_once(going: Going) -> Response:
         else:
             await going.upstream.answer(message.id, declined(message), going.headers)
 
-    if going.question.said_log_level is None:
+    if not going.unasked.is_listening:
         return await going.send(going.params, take, going.seconds)
     with going.unasked.during(take):
         return await going.send(going.params, take, going.seconds)

@@ -154,9 +154,9 @@ def _is_the_clients(missing: tuple[str, ...], question: Question) -> bool:
 
 
 async def _send(going: Going, sent: Params, installation: str, conversations: Conversations) -> Response | Refusal:
-    level = going.question.said_log_level
-    if level is not None:
-        await going.unasked.hear_logs(level, going.headers, CallLimits(going.seconds))
+    if going.question.log_level is not None and going.unasked.may_log:
+        said, limits = going.question.said_log_level, CallLimits(going.seconds)
+        await going.unasked.hear_logs(said, going.headers, limits, is_shared=not going.asking.key)
     if not going.asking.key:
         return await call_once(going)
     if going.question.modern:

@@ -69,18 +69,30 @@ class Unasked:
                         await is_open.wait()
         return session
 
-    async def hear_logs(self, level: str, headers: Mapping[str, str], limits: CallLimits) -> None:
-        """Have a legacy server log whatever is at least so severe; raises UpstreamError where there is no session.
+    @property
+    def may_log(self) -> bool:
+        """Whether the server is an older one that logs, as far as is known."""
+        known = self._upstream.known
+        return known is None or (known.era is Era.LEGACY and "logging" in known.capabilities)
 
-        It is asked once a session, and again where somebody wants to hear more: who wants less is told less by `relay`.
+    async def hear_logs(self, level: str | None, headers: Mapping[str, str], limits: CallLimits, *, is_shared: bool) -> None:
+        """Hear what a legacy server logs, and have it log whatever is at least so severe; None leaves that to it. Raises UpstreamError.
+
+        It is asked once a session, and again where somebody wants to hear more: who wants less is told less by `relay`. Where clients
+        share the session, that is at least `info`: some of them may have said nothing.
         """
-        session = await self.ready(headers, limits)
+        await self._upstream.open(headers, limits)
+        if not self.may_log:
+            return
+        await self.ready(headers, limits)
         rank = LOG_LEVELS.index(level) if level in LOG_LEVELS else len(LOG_LEVELS)
-        if rank >= self._log_rank or session.era is not Era.LEGACY or "logging" not in session.capabilities:
+        if is_shared and level is not None:
+            rank = min(rank, LOG_LEVELS.index("info"))
+        if rank >= self._log_rank:
             return
         self._log_rank = rank
         with suppress(UpstreamError):
-            await self._upstream.call("logging/setLevel", {"level": jsonrpc.raw_json(level)}, headers, limits)
+            await self._upstream.call("logging/setLevel", {"level": jsonrpc.raw_json(LOG_LEVELS[rank])}, headers, limits)
 
     def tell(self, message: Notification) -> None:
         """Pass on what the client says unasked, in order; whether it arrives nobody can tell."""

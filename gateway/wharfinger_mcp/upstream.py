@@ -85,6 +85,11 @@ class Upstream:
         """How many calls and streams are under way."""
         return self._users
 
+    @property
+    def known(self) -> Handshake | None:
+        """What the server is in the present session; None where there is none."""
+        return None if self._session is None else self._session.server
+
     async def open(self, headers: Mapping[str, str], limits: CallLimits | None = None) -> Handshake:
         """Return what the server is, making the session if there is none; raises UpstreamError."""
         return (await self._open(headers, _bounds(limits))).server
