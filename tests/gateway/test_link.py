@@ -7,9 +7,13 @@ import pytest
 
 from asking_scene import ABLE, LINK, OPENS, answer, asked, legacy_caller, modern_call, world
 from asking_server import FORM, AskingServer
+from eventually import eventually
 from gateway_caller import Json
 from gateway_served import Serve
-from gateway_world import ALICE
+from gateway_world import ALICE, gateway, installation, pinned
+from own_address import ADDRESS
+from recording_server import serving
+from sse_server import Message, Say, SseServer
 
 pytestmark = pytest.mark.requirement("GW-5", "GW-4")
 
@@ -101,3 +105,25 @@ async def test_who_opens_no_pages_is_told_of_them_in_words(serve: Serve, old_ask
 
     assert answered.result["isError"]
     assert all(word in answered.text for word in ("log in: https://example.com/connect", "https://example.com/other"))
+
+
+@pytest.mark.parametrize("modern", [False, True], ids=["legacy client", "modern client"])
+async def test_a_page_that_an_http_sse_server_wants_opened_is_asked_for(serve: Serve, modern: bool) -> None:
+    async def ask(message: Message, say: Say) -> None:
+        await say({"jsonrpc": "2.0", "id": 5, "method": PAGE[0], "params": LINK | {"elicitationId": "e"}})
+
+    server = SseServer(behaviour={"tools/call": ask})
+    async with serving(host=ADDRESS) as start:
+        bot = installation("bot", team="engineering", url=f"http://{(await start(server)).host}/mcp", transport="SSE")
+        served = serve(bot, gateway("tools", pinned("bot")))
+        if modern:
+            (wanted,) = (await modern_call(served.caller(ALICE), OPENS, "bot__echo")).result["inputRequests"].values()
+        else:
+            caller = await legacy_caller(served, capabilities=OPENS)
+            calling = asyncio.create_task(caller.call("bot__echo"))
+            wanted = await asked(caller)
+            await answer(caller, wanted, ACCEPTED)
+            await eventually(lambda: [one["result"] for one in server.messages if one.get("id") == 5] == [ACCEPTED])
+            calling.cancel()
+
+    assert wanted["params"] == LINK | {"elicitationId": "e"}
