@@ -152,7 +152,8 @@ class _Asker:
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         request_id = rules.state.await_answer(answer.set_result)
         self._awaited[answer] = id_, request_id
-        self._let_pass(ANSWER_SECONDS)
+        # Longer than the answer may take: a question that nobody answers is declined, and the call goes on.
+        self._let_pass(ANSWER_SECONDS + self._going.seconds)
         params = with_elicitation_id(method, params, request_id)
         if id_ is not None:
             params = self._with_progress(params, rules.state, request_id)

@@ -63,6 +63,17 @@ async def test_a_question_that_an_older_server_withdraws_is_withdrawn_from_a_leg
     assert old_asking.answers_got == 0
 
 
+async def test_no_question_stays_open_that_an_older_server_withdraws_at_once(serve: Serve, old_asking: AskingServer) -> None:
+    old_asking.withdraws = True
+    old_asking.gate.set()
+    caller = await legacy_caller(serve(world(old_asking)))
+    await asyncio.wait_for(caller.call("bot__ask"), 5)
+
+    withdrawn = [one["params"]["requestId"] for one in caller.channel.said if "id" not in one]
+    assert [one["id"] for one in caller.channel.said if "id" in one] == withdrawn
+    assert old_asking.answers_got == 0
+
+
 async def test_a_question_that_an_older_server_withdraws_at_once_is_not_asked_of_a_modern_client(
     serve: Serve, old_asking: AskingServer
 ) -> None:

@@ -62,14 +62,14 @@ async def test_a_call_that_takes_long_is_answered_on_a_stream_that_stays_alive_a
     async with scene(tmp_path, legacy_server, {"channel.PATIENCE_SECONDS": 0.1, "channel.BEAT_SECONDS": 0.1}) as running:
         (alice,) = await running.clients(ALICE, 1)
         assert [kind async for kind, _ in pieces(alice, "bot__echo")] == ["application/json"]
-        beats, last = 0, b""
+        said = b""
         async for kind, piece in pieces(alice, "bot__wait"):
             assert kind == "text/event-stream"
-            beats += piece == b":\n\n"
-            last = piece
-            if beats == 2:
+            said += piece
+            if said.count(b":\n\n") >= 2:
                 legacy_server.gate.set()
-        assert json.loads(last.removeprefix(b"data: "))["result"]["content"]
+        (answer,) = [line for line in said.splitlines() if line.startswith(b"data: ")]
+        assert json.loads(answer.removeprefix(b"data: "))["result"]["content"]
 
 
 async def test_a_stream_on_which_nothing_happens_stays_alive(tmp_path: Path, legacy_server: UpstreamServer) -> None:
@@ -150,6 +150,16 @@ async def test_a_client_is_asked_so_many_things_at_once_and_the_rest_is_declined
         for result in (modern, legacy):
             answered = json.loads(result["content"][0]["text"]).values()
             assert [one.get("code") for one in answered] == [None, None, -32601, -32601]
+
+
+async def test_a_question_that_nobody_answers_is_declined_and_the_call_goes_on(tmp_path: Path, old_asking: AskingServer) -> None:
+    async with scene(tmp_path, old_asking, {"dialogue.ANSWER_SECONDS": 0.2}) as running:
+        (bob,) = await running.clients(BOB, 1)
+        body = json.dumps(rpc("tools/call", {"name": "bot__ask", "arguments": {}}))
+        async with bob.http.post(f"{bob.url}{PATH}", data=body, headers=bob.fields) as response:
+            said = [json.loads(line.removeprefix(b"data: ")) async for line in response.content if line.startswith(b"data: {")]
+
+        assert json.loads(said[-1]["result"]["content"][0]["text"])["1"]["code"] == -32601
 
 
 async def answered_late(client: Client, server: AskingServer) -> Any:

@@ -80,17 +80,21 @@ class AskingServer(UpstreamServer):
             name = f"{request.headers['Mcp-Session-Id']}-{message['id']}-{number}"
             question = {"jsonrpc": "2.0", "id": name, "method": method, "params": params}
             self._answers[name] = asyncio.get_running_loop().create_future()
-            await asked_on.write(b"data: " + json.dumps(question).encode() + b"\n\n")
+            said = _event(question)
+            if self.withdraws and self.gate.is_set():
+                # In one piece, so that both arrive at the same moment.
+                said += _event(_withdrawal(name))
+            await asked_on.write(said)
             if self.withdraws:
-                await self.gate.wait()
-                withdrawn = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": name}}
-                await asked_on.write(b"data: " + json.dumps(withdrawn).encode() + b"\n\n")
+                if not self.gate.is_set():
+                    await self.gate.wait()
+                    await asked_on.write(_event(_withdrawal(name)))
                 continue
             if not self.at_once:
                 await self._answers[name]
             awaited[str(number)] = self._answers[name]
         answers = {number: (await answer).get("result", answer.result().get("error")) for number, answer in awaited.items()}
-        await stream.write(b"data: " + json.dumps(_answered(message, answers)).encode() + b"\n\n")
+        await stream.write(_event(_answered(message, answers)))
         return stream
 
     async def _ask_modern(self, message: Json) -> web.Response:
@@ -101,6 +105,14 @@ class AskingServer(UpstreamServer):
             asking = {"resultType": "input_required", "inputRequests": wanted, "requestState": f"state-{number + 1}"}
             return web.json_response({"jsonrpc": "2.0", "id": message["id"], "result": asking})
         return web.json_response(_answered(message, params["inputResponses"]))
+
+
+def _withdrawal(id_: str) -> Json:
+    return {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id_}}
+
+
+def _event(message: Json) -> bytes:
+    return b"data: " + json.dumps(message).encode() + b"\n\n"
 
 
 def _answered(message: Json, answers: Json) -> Json:
