@@ -174,8 +174,12 @@ async def test_an_entry_that_names_another_environment_moves_its_servers_without
         await running.settled()
         written = await running.writes()
         await places.platform.looked_at_again(namespace=places.namespaces["new"])
-        # A write is seen in the cluster before its answer is counted.
-        await running.settled()
+
+        async def is_counted() -> bool:
+            # A write is seen in the cluster before its answer is counted.
+            return await running.writes() > written
+
+        await until(is_counted, SECONDS)
         assert await running.writes() == written + 1
 
         await until(partial(places.is_up, "new"), SECONDS)
