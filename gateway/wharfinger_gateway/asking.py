@@ -18,7 +18,7 @@ from wharfinger_gateway.question import Question, Rules, Within
 from wharfinger_gateway.session import Session
 from wharfinger_gateway.snapshot import EMPTY
 from wharfinger_mcp import jsonrpc
-from wharfinger_mcp.jsonrpc import ErrorObject, Id, Notification, Params, Request, Response
+from wharfinger_mcp.jsonrpc import ErrorObject, Params, Request, Response
 from wharfinger_mcp.revision import Modern
 
 NEEDS: Final[Mapping[str, str]] = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
@@ -121,11 +121,6 @@ def declined(request: Request, capabilities: Mapping[str, Raw] = EMPTY) -> Respo
         return Response(request.id, {})
     is_of_another_mode = NEEDS.get(request.method) in capabilities and not is_allowed(request, capabilities)
     return Response(request.id, error=_NO_MODE if is_of_another_mode else _DECLINED)
-
-
-def withdrawn_id(message: Notification) -> Id | None:
-    """Return the id of the question that a legacy server withdraws by this; None where it says something else (2025-11-25, cancellation)."""
-    return jsonrpc.id_member(message.params, "requestId") if message.method == "notifications/cancelled" else None
 
 
 def answered(request: Request, answer: Raw) -> Response:

@@ -15,13 +15,14 @@ from typing import Final
 
 from msgspec import Raw
 
-from wharfinger_gateway.asking import MAX_QUESTIONS, answered, declined, is_allowed, withdrawn_id
+from wharfinger_gateway.asking import MAX_QUESTIONS, answered, declined, is_allowed
 from wharfinger_gateway.dialogue import ANSWER_SECONDS, Going
 from wharfinger_gateway.pool import Pool
 from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.relay import Relay
 from wharfinger_mcp.errors import TimedOutError, UpstreamError
 from wharfinger_mcp.jsonrpc import Id, Notification, Request, Response
+from wharfinger_mcp.notification import cancelled_id
 
 MAX_CONVERSATIONS: Final = 1000
 MAX_UNHEARD: Final = 256
@@ -69,7 +70,7 @@ class Conversation:
                 raise TimedOutError("the server did not answer in time") from None
             match heard:
                 case Notification():
-                    self._withdraw(withdrawn_id(heard))
+                    self._withdraw(cancelled_id(heard))
                     await relay.take(heard)
                     if not self._open:
                         until = loop.time() + self._going.seconds

@@ -31,18 +31,18 @@ from wharfinger_gateway.asking import (
     is_allowed,
     requires_input,
     with_answers,
-    withdrawn_id,
 )
 from wharfinger_gateway.link import with_elicitation_id
 from wharfinger_gateway.question import Question, Within
 from wharfinger_gateway.relay import Relay, is_for_stream
-from wharfinger_gateway.sessions import PROGRESS_TOKEN, LegacySession
+from wharfinger_gateway.sessions import LegacySession
 from wharfinger_gateway.unasked import Unasked
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.envelope import Era
 from wharfinger_mcp.errors import ProtocolError, TimedOutError, UpstreamError
 from wharfinger_mcp.exchange import OnMessage
 from wharfinger_mcp.jsonrpc import Id, Notification, Params, Request, Response
+from wharfinger_mcp.notification import PROGRESS_TOKEN, cancelled_bytes, cancelled_id
 from wharfinger_mcp.upstream import CallLimits, Upstream
 
 ANSWER_SECONDS: Final = 600.0
@@ -114,7 +114,7 @@ async def converse(going: Going) -> Response:
 
 def _say_outside(state: LegacySession, message: Notification) -> None:
     """Tell a client on its own stream what a server says in its session outside of any call."""
-    if state.stream is not None and is_for_stream(message, state.log_level or "debug"):
+    if state.stream is not None and is_for_stream(message, state.heard_level):
         state.stream.say(jsonrpc.notification_bytes(message.method, message.params))
 
 
@@ -175,7 +175,7 @@ class _Asker:
         for answer, (of_server, of_client) in tuple(self._awaited.items()):
             if of_server == id_ and not answer.done():
                 answer.set_exception(_WithdrawnError())
-                await self._going.question.channel.say(jsonrpc.cancelled_bytes(of_client))
+                await self._going.question.channel.say(cancelled_bytes(of_client))
 
     def _with_progress(self, params: Params, state: LegacySession, token: str) -> Params:
         """Return a question with our progress token, if it has one: what the client says under it is passed on under the server's."""
@@ -209,7 +209,7 @@ async def _on_the_stream(going: Going, asker: _Asker) -> Response:
 
     async def take(message: Request | Notification) -> None:
         if isinstance(message, Notification):
-            withdrawn = withdrawn_id(message)
+            withdrawn = cancelled_id(message)
             if withdrawn is not None:
                 await asker.withdraw(withdrawn)
             await going.relay.take(message)

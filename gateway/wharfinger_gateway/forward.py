@@ -27,7 +27,6 @@ from wharfinger_gateway.refusals import Reason, Refusal
 from wharfinger_gateway.relay import Relay
 from wharfinger_gateway.resolve import Choice
 from wharfinger_gateway.round_trip import Round, round_trip
-from wharfinger_gateway.sessions import PROGRESS_TOKEN
 from wharfinger_gateway.trace import Trace
 from wharfinger_gateway.upstreams import Reached, Upstreams
 from wharfinger_mcp import jsonrpc
@@ -41,6 +40,7 @@ from wharfinger_mcp.errors import (
     UpstreamError,
 )
 from wharfinger_mcp.jsonrpc import Params, Response
+from wharfinger_mcp.notification import PROGRESS_TOKEN
 from wharfinger_mcp.resource_tool import tool_result
 from wharfinger_mcp.revision import Modern
 from wharfinger_mcp.trace_context import BAGGAGE, TRACE_PARENT, TRACE_STATE, TraceContext, carried

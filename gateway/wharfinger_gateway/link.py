@@ -51,7 +51,7 @@ def link_requests(links: tuple[Link, ...]) -> Mapping[str, InputRequest]:
     """Return the same as what a server of the newest era asks for, by key."""
     asked = [{"mode": "url", "url": one.url, "message": one.message} for one in links]
     params = [{name: jsonrpc.raw_json(value) for name, value in one.items()} for one in asked]
-    return {f"link-{number}": InputRequest("elicitation/create", one) for number, one in enumerate(params, 1)}
+    return {f"link-{number}": InputRequest(_PAGE.method, one) for number, one in enumerate(params, 1)}
 
 
 def understands_links(question: Question, asks: Asking) -> bool:

@@ -8,8 +8,8 @@ from wharfinger_gateway.authorize import Permit
 from wharfinger_gateway.incoming import Channel, Headers, Incoming
 from wharfinger_gateway.session import Session
 from wharfinger_gateway.sessions import LegacySession
-from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import Batch, Message, Notification, Request, Response
+from wharfinger_mcp.notification import cancelled_id
 from wharfinger_mcp.revision import Modern
 
 
@@ -63,7 +63,7 @@ class Question(msgspec.Struct, frozen=True):
         """The least severe log messages that the client wants; None: none at all."""
         if isinstance(self.rules, Modern):
             return self.rules.log_level
-        return (self.rules.state.log_level or "debug") if isinstance(self.rules, Within) else None
+        return self.rules.state.heard_level if isinstance(self.rules, Within) else None
 
     @property
     def said_log_level(self) -> str | None:
@@ -83,9 +83,7 @@ def take(question: Question, message: Message) -> None:
         return
     if isinstance(message, Response):
         question.rules.state.answered(message)
-    elif message.method == "notifications/cancelled":
-        request_id = jsonrpc.id_member(message.params, "requestId")
-        if request_id is not None:
-            question.rules.state.cancel(request_id)
+    elif (request_id := cancelled_id(message)) is not None:
+        question.rules.state.cancel(request_id)
     elif isinstance(message, Notification):
         question.rules.state.heard(message)

@@ -13,24 +13,13 @@ import msgspec
 from msgspec import Raw
 
 from wharfinger_gateway.question import Question
-from wharfinger_gateway.sessions import PROGRESS, PROGRESS_TOKEN
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import Notification, Params, Request
+from wharfinger_mcp.notification import ACKNOWLEDGED, CANCELLED, INITIALIZED, LISTS_CHANGED, LOGGED, PROGRESS, PROGRESS_TOKEN, UPDATED
 
 LOG_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 """From the least severe to the most (RFC 5424 §6.2.1)."""
-CANCELLED: Final = "notifications/cancelled"
-_OURS: Final = frozenset(
-    {
-        CANCELLED,
-        "notifications/initialized",
-        "notifications/tools/list_changed",
-        "notifications/prompts/list_changed",
-        "notifications/resources/list_changed",
-        "notifications/resources/updated",
-        "notifications/subscriptions/acknowledged",
-    }
-)
+_OURS: Final = LISTS_CHANGED | {CANCELLED, INITIALIZED, UPDATED, ACKNOWLEDGED}
 _tokens = itertools.count(1)
 
 
@@ -54,7 +43,7 @@ class Relay:
             if self._asked is None or bytes(params.get(PROGRESS_TOKEN, b"")) != b"%d" % (self.token or 0):
                 return
             params = {**params, PROGRESS_TOKEN: self._asked}
-        elif message.method == "notifications/message" and not is_wanted(jsonrpc.text_member(params, "level"), self._question.log_level):
+        elif message.method == LOGGED and not is_wanted(jsonrpc.text_member(params, "level"), self._question.log_level):
             return
         await self._question.channel.say(jsonrpc.notification_bytes(message.method, params))
 
@@ -63,7 +52,7 @@ def is_for_stream(message: Notification, least: str | None) -> bool:
     """Tell whether what a server says outside of any call is for its client, who wants to hear logs from this level up."""
     if message.method in _OURS or message.method == PROGRESS:
         return False
-    return message.method != "notifications/message" or is_wanted(jsonrpc.text_member(message.params, "level"), least)
+    return message.method != LOGGED or is_wanted(jsonrpc.text_member(message.params, "level"), least)
 
 
 def is_wanted(level: str | None, least: str | None) -> bool:

@@ -22,12 +22,10 @@ from wharfinger_gateway.snapshot import EMPTY
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.envelope import ASKABLE
 from wharfinger_mcp.jsonrpc import Id, Notification, Response
+from wharfinger_mcp.notification import PROGRESS, PROGRESS_TOKEN, ROOTS_CHANGED
 
 MAX_SESSIONS: Final = 10_000
 IDLE_SECONDS: Final = 1800.0
-PROGRESS: Final = "notifications/progress"
-PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - a member's name
-ROOTS_CHANGED: Final = "notifications/roots/list_changed"
 
 
 class Stream(Protocol):
@@ -87,6 +85,11 @@ class LegacySession:
     used_at: float = 0.0
     stream: Stream | None = None
     """On which the client listens."""
+
+    @property
+    def heard_level(self) -> str:
+        """The least severe log messages that the client is told."""
+        return self.log_level or "debug"
 
     @property
     def is_in_use(self) -> bool:

@@ -14,6 +14,7 @@ from msgspec import Raw
 from wharfinger_gateway.server_info import TOLD
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.jsonrpc import Id, Params
+from wharfinger_mcp.notification import ACKNOWLEDGED, UPDATED, list_changed
 
 SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
 _filter = msgspec.json.Decoder(dict[str, Any])
@@ -41,15 +42,15 @@ def acknowledgement(subscription: Id, kinds: tuple[str, ...], resources: Collect
     """Return the message that says what is granted."""
     told = {"resourceSubscriptions": list(resources)} if resources else {}
     granted = jsonrpc.raw_json({f"{kind}ListChanged": True for kind in kinds} | told)
-    return jsonrpc.notification_bytes("notifications/subscriptions/acknowledged", {"notifications": granted, **_meta(subscription)})
+    return jsonrpc.notification_bytes(ACKNOWLEDGED, {"notifications": granted, **_meta(subscription)})
 
 
 def announcement(kind: str | None, uri: str | None, subscription: Id | None = None) -> bytes:
     """Return the message that a list or a resource has changed, within a subscription or to a legacy client."""
     if uri is not None:
         about = {"uri": jsonrpc.raw_json(uri), **(_meta(subscription) if subscription is not None else {})}
-        return jsonrpc.notification_bytes("notifications/resources/updated", about)
-    return jsonrpc.notification_bytes(f"notifications/{kind}/list_changed", _meta(subscription) if subscription is not None else {})
+        return jsonrpc.notification_bytes(UPDATED, about)
+    return jsonrpc.notification_bytes(list_changed(str(kind)), _meta(subscription) if subscription is not None else {})
 
 
 def ending(subscription: Id) -> Mapping[str, Any]:

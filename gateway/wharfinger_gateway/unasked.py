@@ -1,7 +1,8 @@
 """What a legacy server says outside of any call, on the stream that a GET opens: it belongs to the call that is under way.
 
 Some servers put questions and log messages there (TypeScript SDK), and one that was not listening loses them, so the stream is open before
-the first call of who can be asked or wants to hear. A question that could belong to several calls, or to none, is declined rather than shown to the wrong caller.
+the first call of who can be asked or wants to hear. A question that could belong to several calls, or to none, is declined rather than shown
+to the wrong caller.
 """
 
 from __future__ import annotations
@@ -13,21 +14,21 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from wharfinger_gateway.asking import declined
-from wharfinger_gateway.relay import CANCELLED, LOG_LEVELS
-from wharfinger_gateway.sessions import PROGRESS
+from wharfinger_gateway.relay import LOG_LEVELS
 from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.envelope import Era
 from wharfinger_mcp.errors import RefusedError, UpstreamError
 from wharfinger_mcp.exchange import OnMessage
 from wharfinger_mcp.handshake import Handshake
 from wharfinger_mcp.jsonrpc import Notification, Request
+from wharfinger_mcp.notification import CANCELLED, PROGRESS, UPDATED, list_changed
 from wharfinger_mcp.upstream import CallLimits, Upstream
 
 OPEN_SECONDS: Final = 3.0
 """For the stream's head; a server that takes longer is called without."""
 MAX_UNTOLD: Final = 64
 """Messages of the client on their way to a server that is slow to take them."""
-LIST_CHANGED: Final = {f"notifications/{kind}/list_changed": kind for kind in ("prompts", "resources")}
+LIST_CHANGED: Final = {list_changed(kind): kind for kind in ("prompts", "resources")}
 """Methods that tell of lists which are asked for live, and their kinds."""
 STREAM: Final = CallLimits(3600.0, 64 * 1024 * 1024)
 
@@ -149,7 +150,7 @@ class Unasked:
 
     async def _listen(self, headers: Mapping[str, str], is_open: asyncio.Event) -> None:
         async def take(message: Request | Notification) -> None:
-            if message.method == "notifications/resources/updated":
+            if message.method == UPDATED:
                 self.on_updated(jsonrpc.text_member(message.params, "uri") or "")
             elif message.method in LIST_CHANGED:
                 self.on_list_changed(LIST_CHANGED[message.method])

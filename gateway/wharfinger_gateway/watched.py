@@ -21,10 +21,9 @@ from wharfinger_mcp.envelope import Era
 from wharfinger_mcp.errors import BusyError, ProtocolError, UpstreamError
 from wharfinger_mcp.handshake import Handshake
 from wharfinger_mcp.jsonrpc import Notification, Request
+from wharfinger_mcp.notification import ACKNOWLEDGED, UPDATED
 from wharfinger_mcp.upstream import CallLimits, Upstream
 
-UPDATED: Final = "notifications/resources/updated"
-ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 MAX_WATCHED: Final = 256
 LIMITS: Final = CallLimits(10.0, 64 * 1024)
 FIRST_PAUSE_SECONDS: Final = 0.5

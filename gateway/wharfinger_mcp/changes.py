@@ -14,13 +14,13 @@ from wharfinger_mcp import jsonrpc
 from wharfinger_mcp.envelope import Era
 from wharfinger_mcp.errors import ProtocolError, RefusedError, TimedOutError
 from wharfinger_mcp.jsonrpc import Notification, Request
+from wharfinger_mcp.notification import ACKNOWLEDGED, list_changed
 from wharfinger_mcp.upstream import CallLimits, Upstream
 
 KINDS: Final = ("tools", "resources")
 """What is listed here."""
 STREAM_BYTES: Final = 16 * 1024 * 1024
-_CHANGED: Final = frozenset(f"notifications/{kind}/list_changed" for kind in KINDS)
-_ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
+_CHANGED: Final = frozenset(map(list_changed, KINDS))
 _NO_STREAM: Final = frozenset({400, 404, 405, 406, 415, 501})
 """HTTP statuses of servers that have no stream to GET; 405 is the specification's."""
 
@@ -42,7 +42,7 @@ class _Ear:
         self._on_change()
 
     async def take(self, message: Request | Notification) -> None:
-        if message.method == _ACKNOWLEDGED:
+        if message.method == ACKNOWLEDGED:
             self.open()
         elif message.method in _CHANGED:
             self._on_change()

@@ -18,6 +18,7 @@ from wharfinger_mcp.envelope import Era, Identity
 from wharfinger_mcp.errors import NotMcpError, NotStreamableError, ProtocolError
 from wharfinger_mcp.exchange import Outcome
 from wharfinger_mcp.jsonrpc import Id, Response
+from wharfinger_mcp.notification import INITIALIZED
 
 Post = Callable[[bytes, Id | None, Mapping[str, str]], Awaitable[Outcome]]
 """Sends a body with an id and the protocol's header fields."""
@@ -169,9 +170,7 @@ async def _initialize(post: Post, identity: Identity) -> Handshake:
     session_id = outcome.session_id
     if session_id is not None and _SESSION_ID.fullmatch(session_id) is None:
         raise ProtocolError("the session id has characters other than visible ASCII, or more than 1024")
-    initialized = await post(
-        jsonrpc.notification_bytes("notifications/initialized"), None, envelope.legacy_headers(result.protocol_version, session_id)
-    )
+    initialized = await post(jsonrpc.notification_bytes(INITIALIZED), None, envelope.legacy_headers(result.protocol_version, session_id))
     if initialized.refusal is not None:
         raise initialized.refusal
     server_info = _server_info(result.server_info)

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Final
 from urllib.parse import urljoin
 
-from wharfinger_mcp import exchange, jsonrpc, media_type
+from wharfinger_mcp import exchange, jsonrpc, media_type, notification
 from wharfinger_mcp.endpoint import Endpoint, parse_endpoint
 from wharfinger_mcp.errors import (
     BusyError,
@@ -46,9 +46,7 @@ EVENT_BYTES: Final = 16 * 1024 * 1024
 ENDPOINT_SECONDS: Final = 10.0
 STREAM_SECONDS: Final = 86_400.0
 """How long a stream is kept: a server that is gone without a word is noticed then."""
-_OF_NO_CALL: Final = frozenset(
-    {"notifications/resources/updated", *(f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources"))}
-)
+_OF_NO_CALL: Final = notification.LISTS_CHANGED | {notification.UPDATED}
 """Notifications about the server, whatever calls are under way."""
 _REPLY_SECONDS: Final = 10.0
 _REPLY_BYTES: Final = 64 * 1024
@@ -176,7 +174,7 @@ class HttpSse:
                     box.put(message, size)
             case Request():
                 self._respond(message, size)
-            case Notification(method="notifications/progress" | "notifications/cancelled"):
+            case Notification(method=notification.PROGRESS | notification.CANCELLED):
                 # Its token or id says which call it belongs to, and the calls know theirs.
                 for box in self._calls.values():
                     box.tell(message, size)

@@ -269,11 +269,6 @@ def notification_bytes(method: str, params: Params = _NO_PARAMS) -> bytes:
     return _encode(message)
 
 
-def cancelled_bytes(request_id: Id) -> bytes:
-    """Return the body of the notification that nobody waits for an answer any more (2025-11-25, cancellation)."""
-    return notification_bytes("notifications/cancelled", {"requestId": raw_json(request_id)})
-
-
 def response_bytes(request_id: Id, response: Response) -> bytes:
     """Return the body that carries `response` under another id: a server's answer, for the client that asked."""
     if response.error is not None:

@@ -34,6 +34,7 @@ from wharfinger_mcp.handshake import Handshake
 from wharfinger_mcp.http_client import HttpClient
 from wharfinger_mcp.jsonrpc import Id, Notification, Params, Response
 from wharfinger_mcp.loop_time import loop_time
+from wharfinger_mcp.notification import cancelled_bytes
 from wharfinger_mcp.session import Session, SessionMaker, TransportName
 
 _CONTRADICTIONS: Final = (400, 404, 405)
@@ -214,7 +215,7 @@ class Upstream:
 
     def _say_cancelled(self, session: Session, request_id: int, headers: Mapping[str, str]) -> None:
         """Tell a legacy server that nobody waits for an answer any more (2025-11-25, cancellation); it may have answered already."""
-        body = jsonrpc.cancelled_bytes(request_id)
+        body = cancelled_bytes(request_id)
         own = session.server.headers
 
         async def quietly() -> None:
