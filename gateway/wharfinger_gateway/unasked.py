@@ -82,7 +82,8 @@ class Unasked:
         It is asked once a session, and again where somebody wants to hear more: who wants less is told less by `relay`. Where clients
         share the session, that is at least `info`: some of them may have said nothing.
         """
-        await self._upstream.open(headers, limits)
+        if self._upstream.known is None:
+            await self._upstream.open(headers, limits)
         if not self.may_log:
             return
         await self.ready(headers, limits)
