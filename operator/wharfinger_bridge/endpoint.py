@@ -175,10 +175,10 @@ class Endpoint:
 
     def _let_go(self, key: tuple[str, RequestId], call: Call) -> None:
         """Forget a call; one whose caller left before its answer a little later, for many close the stream before they say that they cancel."""
-        if call.is_abandoned:
-            asyncio.get_running_loop().call_later(_CANCEL_SECONDS, self._forget, key, call)
-        else:
+        if call.future.done():
             self._forget(key, call)
+        else:
+            asyncio.get_running_loop().call_later(_CANCEL_SECONDS, self._forget, key, call)
 
     def _forget(self, key: tuple[str, RequestId], call: Call) -> None:
         if self._cancellable.get(key) is call:

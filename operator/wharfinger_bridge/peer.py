@@ -145,11 +145,6 @@ class Call:
     said: Said | None
     """What the server says before its answer; None where nobody would hear it."""
 
-    @property
-    def is_abandoned(self) -> bool:
-        """Whether nobody waits for the answer any more, which has not come."""
-        return not self.future.done()
-
     def abandon(self, reason: str, *, tell_server: bool) -> None:
         """Drop the answer whenever it comes; the server hears of it only where that means cancellation."""
         log("call abandoned", id=self.id, reason=reason)
