@@ -73,12 +73,13 @@ class Server:
 def workload(server: Server) -> tuple[dict[str, Any], ...]:
     """Return Secrets, ServiceAccount, Deployment and Service, in the order in which they are applied."""
     secrets = _secrets(server)
+    hashed = _input_hash(server, secrets)
     # First, so that nothing else changes before the logs of pods that run with other values are withheld.
-    objects = [_environment(server, secrets)]
+    objects = [_environment(server, secrets, hashed)]
     objects += [_secret(server, name, data) for name, data in sorted(secrets.items()) if data and name != _environment_name(server)]
     objects += [_pull_secret(server, pull) for pull in server.inputs.pull_secrets]
     account = server.identity.child("v1", "ServiceAccount", server.identity.server, automountServiceAccountToken=False)
-    return (*objects, account, _deployment(server, secrets), _service(server))
+    return (*objects, account, _deployment(server, hashed), _service(server))
 
 
 def bridge_token(root_key: bytes, namespace: str, name: str, uid: str) -> str:
@@ -108,7 +109,7 @@ def _secret(server: Server, name: str, data: Mapping[str, str]) -> dict[str, Any
     return server.identity.child("v1", "Secret", name, type="Opaque", data=encoded)
 
 
-def _environment(server: Server, secrets: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def _environment(server: Server, secrets: Mapping[str, Mapping[str, str]], hashed: str) -> dict[str, Any]:
     """Return the Secret with environment variables and, in keys that no pod reads, what must not be shown of its pods' logs.
 
     That is the values of fields that are but a part of what is rendered. It is always there, since it says whose pods' values are known.
@@ -116,7 +117,7 @@ def _environment(server: Server, secrets: Mapping[str, Mapping[str, str]]) -> di
     name, fields = _environment_name(server), server.fields
     whole = {value for data in secrets.values() for value in data.values()}
     parts = {f"field.{each}": fields.values[each] for each in fields.secret if fields.values.get(each, "") not in whole | {""}}
-    return _secret(server, name, {**secrets[name], **parts, names.INPUT_HASH_KEY: _input_hash(server, secrets)})
+    return _secret(server, name, {**secrets[name], **parts, names.INPUT_HASH_KEY: hashed})
 
 
 def _pull_secret(server: Server, pull: PullSecret) -> dict[str, Any]:
@@ -136,9 +137,9 @@ def _input_hash(server: Server, secrets: Mapping[str, Mapping[str, str]]) -> str
     return digest.hexdigest()[:32]
 
 
-def _deployment(server: Server, secrets: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def _deployment(server: Server, hashed: str) -> dict[str, Any]:
     identity = server.identity
-    annotations = {names.INPUT_HASH: _input_hash(server, secrets)}
+    annotations = {names.INPUT_HASH: hashed}
     if server.restarted_at:
         annotations[names.RESTARTED_AT] = server.restarted_at
     stdio, pulls = server.declared.transport == "Stdio", server.inputs.pull_secrets
