@@ -88,13 +88,13 @@ async def upstreams(home: Path) -> AsyncIterator[Mapping[str, str]]:
 @asynccontextmanager
 async def conformance_gateway(urls: Mapping[str, str], home: Path, replicas: int = 1) -> AsyncIterator[Sequence[GatewayProcess]]:
     """Run replicas with one gateway of the transport's name in front of each server, and have them know of changed tools."""
-    path, found = home / "manifests", {str(upstream): _manifests(upstream, urls[upstream], definitions()) for upstream in UPSTREAMS}
+    path, found = home / "manifests", {str(upstream): in_front(upstream, urls[upstream], definitions()) for upstream in UPSTREAMS}
     path.write_text(dump(flat(*found.values())))
     async with AsyncExitStack() as stack:
         running = [await replica(stack, path) for _ in range(replicas)]
 
         def put(name: str, tools: Tools) -> None:
-            found[name] = _manifests(name, urls[name], tools)
+            found[name] = in_front(name, urls[name], tools)
             # At once: a gateway may be reading what was put before.
             path.with_suffix(".next").write_text(dump(flat(*found.values())))
             path.with_suffix(".next").rename(path)
@@ -105,7 +105,8 @@ async def conformance_gateway(urls: Mapping[str, str], home: Path, replicas: int
         yield running
 
 
-def _manifests(upstream: str, url: str, tools: Tools) -> list[Manifest]:
+def in_front(upstream: str, url: str, tools: Tools) -> list[Manifest]:
+    """Return the manifests of a gateway of this name in front of a server with all that it has."""
     transport: Literal["Auto", "SSE"] = "SSE" if upstream == "sse" else "Auto"
     installed = installation(upstream, team="engineering", url=url, transport=transport, tools=tools)
     return [
