@@ -84,13 +84,21 @@ class Registry:
         return await self._manifest(repository, tag, {"schemaVersion": 2, "mediaType": manifest_type, "config": descriptor, "layers": []})
 
     async def push_archive(self, repository: str, tag: str, archive: Path) -> str:
-        """Push the one image of an OCI layout, with its layers, and return its manifest's digest."""
+        """Push the one image of an OCI layout, with its layers, and return its manifest's digest.
+
+        It becomes an image of its own: a kubelet that has pulled one with a login lets nobody without it use that again, by whatever name.
+        """
         with tarfile.open(archive) as layout:
             blobs = {member.name: layout.extractfile(member) for member in layout.getmembers() if member.isfile()}
             contents = {name: blob.read() for name, blob in blobs.items() if blob}
         (described,) = json.loads(contents["index.json"])["manifests"]
         manifest = json.loads(contents[f"blobs/sha256/{described['digest'].removeprefix('sha256:')}"])
-        for part in (manifest["config"], *manifest["layers"]):
+        described_config = manifest["config"]
+        config = json.loads(contents[f"blobs/sha256/{described_config['digest'].removeprefix('sha256:')}"])
+        config = json.dumps(config | {"author": self.host}).encode()
+        manifest["config"] = described_config | {"digest": digest_of(config), "size": len(config)}
+        await self._blob(repository, config)
+        for part in manifest["layers"]:
             await self._blob(repository, contents[f"blobs/sha256/{part['digest'].removeprefix('sha256:')}"])
         return await self._manifest(repository, tag, {"mediaType": described["mediaType"], **manifest})
 
