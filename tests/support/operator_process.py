@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -82,14 +83,18 @@ class OperatorProcess:
         except aiohttp.ClientError:
             return False
 
+    async def written(self) -> Counter[str]:
+        """Return how many times it wrote each kind of resource, its lease apart, such as `services`."""
+        found: Counter[str] = Counter()
+        for line in (await self.metrics()).splitlines():
+            if line.startswith("wharfinger_api_requests_total") and any(f'verb="{verb}"' in line for verb in WRITES):
+                found[line.partition('resource="')[2].partition('"')[0]] += int(float(line.rsplit(" ", 1)[1]))
+        del found["leases"]
+        return found
+
     async def writes(self, resource: str = "") -> int:
         """Return how many times it wrote something, its lease apart; or one resource, such as `deployments`."""
-        lines = [line for line in (await self.metrics()).splitlines() if line.startswith("wharfinger_api_requests_total")]
-        return sum(
-            int(float(line.rsplit(" ", 1)[1]))
-            for line in lines
-            if 'resource="leases"' not in line and f'resource="{resource}' in line and any(f'verb="{verb}"' in line for verb in WRITES)
-        )
+        return sum(count for name, count in (await self.written()).items() if name.startswith(resource))
 
     async def settled(self, seconds: float = 30.0) -> None:
         """Wait until it has written nothing for a while: what it gathers before it writes is written then."""
