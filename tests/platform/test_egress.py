@@ -30,8 +30,8 @@ BASE = "localhost/wharfinger-server-base:dev"
 
 @contextmanager
 def address(text: str) -> Iterator[None]:
-    """Have an address on this machine."""
-    subprocess.run(["ip", "address", "add", f"{text}/32", "dev", "lo"], check=True, capture_output=True)
+    """Have an address on this machine, also when a run that was killed has left it."""
+    subprocess.run(["ip", "address", "replace", f"{text}/32", "dev", "lo"], check=True, capture_output=True)
     try:
         yield
     finally:
