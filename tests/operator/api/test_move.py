@@ -81,10 +81,17 @@ class Places:
         url = read_connection(base64.b64decode(secret["data"][names.CONNECTION_KEY])).url
         return next(place for place, namespace in self.namespaces.items() if f".{namespace}.svc:" in url)
 
-    async def workload(self) -> dict[str, Any]:
+    async def condition(self, kind: str) -> dict[str, Any]:
         found = await self.platform.get(INSTALLATION, "time") or {}
         conditions: list[dict[str, Any]] = found.get("status", {}).get("conditions", [])
-        return next((c for c in conditions if c["type"] == "WorkloadAvailable"), {})
+        return next((c for c in conditions if c["type"] == kind), {})
+
+    async def workload(self) -> dict[str, Any]:
+        return await self.condition("WorkloadAvailable")
+
+    async def is_asked(self) -> bool:
+        """Tell whether the server was asked for its tools, in vain as no pod is behind it: from then on nothing of that is written."""
+        return (await self.condition("Discovered")).get("reason") == "DiscoveryFailed"
 
     async def is_up(self, place: str) -> bool:
         """Make the pods of a place ready; tell whether the Deployment says that its server is available."""
@@ -156,6 +163,7 @@ async def running(places: Places) -> AsyncIterator[OperatorProcess]:
         await until(operator.leads, 60)
         await places.installation()
         await until(partial(places.serves, "old"), SECONDS)
+        await until(places.is_asked, SECONDS)
         yield operator
     finally:
         await operator.stop()
