@@ -49,18 +49,25 @@ def health(kind: Kind, found: Object) -> tuple[str, str]:
     return str(answer.status), str(answer.message)
 
 
+def outdated(found: Object) -> str:
+    """Return why the status does not say how the object is now, or an empty text."""
+    if found["metadata"].get("deletionTimestamp"):
+        return "is being deleted"
+    seen = found["status"]["observedGeneration"] == found["metadata"]["generation"]
+    return "" if seen else "the operator has not seen this version yet"
+
+
 def expected(found: Object) -> str:
     status = SAME[kstatus(found)]
     suspended = found["spec"].get("suspend") and status == "Progressing"
-    fresh = found["status"]["observedGeneration"] == found["metadata"]["generation"] and not found["metadata"].get("deletionTimestamp")
-    return "Suspended" if suspended and fresh else status
+    return "Suspended" if suspended and not outdated(found) else status
 
 
 def objection(kind: Kind, found: Object) -> str | None:
     """Return in what Argo CD and kstatus read a status differently, or None; it has conditions."""
     status, message = health(kind, found)
     ready = next(one for one in found["status"]["conditions"] if one["type"] == c.READY)
-    wanted = expected(found), f"{ready['reason']}: {ready['message']}"
+    wanted = expected(found), outdated(found) or f"{ready['reason']}: {ready['message']}"
     return None if (status, message) == wanted else f"Argo CD: {status}, {message}; kstatus: {wanted[0]}, {wanted[1]}; of {found}"
 
 
