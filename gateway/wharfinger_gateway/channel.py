@@ -1,7 +1,8 @@
 """The way to one client over HTTP: JSON where the reply is all there is to say, an event stream where something comes before it.
 
-Invariants: what is said arrives in order, each message once. A client that does not read holds up its own request, for `WRITE_SECONDS`;
-then its connection is closed. To a client that takes no event stream only the reply is said. Source: MCP 2025-11-25 and 2026-07-28, streamable HTTP, "Sending Messages to the Server".
+Invariants: what is said arrives in order, each message once. A client that does not read holds up its own request only, as long as its
+connection bears it (see connection_bounds). To a client that takes no event stream only the reply is said. Source: MCP 2025-11-25 and
+2026-07-28, streamable HTTP, "Sending Messages to the Server".
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from wharfinger_mcp.sse import event_bytes
 PATIENCE_SECONDS: Final = 10.0
 """After so long without a reply the stream is begun: intermediaries let go of connections on which nothing comes."""
 BEAT_SECONDS: Final = 15.0
-WRITE_SECONDS: Final = 30.0
 
 _STREAM: Final = {
     "Content-Type": media_type.EVENT_STREAM,
@@ -100,15 +100,10 @@ class HttpChannel:
                 if not media_type.accepts(exchange.head.fields, media_type.EVENT_STREAM):
                     return False
                 exchange.begin(_STREAM)
-            async with asyncio.timeout(WRITE_SECONDS):
-                await exchange.write(events)
-        except TimeoutError:
-            exchange.abort()
+            await exchange.write(events)
         except ConnectionError:
             return False
-        else:
-            return True
-        return False
+        return True
 
     def _beat_in(self, seconds: float) -> None:
         self._exchange.beat_at = loop_time() + seconds

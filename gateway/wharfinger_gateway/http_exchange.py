@@ -32,9 +32,6 @@ class Connection(Protocol):
     def drained(self) -> Awaitable[None]:
         """Wait until the client has read enough. Raises ConnectionError where it is gone."""
 
-    def abort(self) -> None:
-        """Close it at once."""
-
 
 class Exchange:
     """One request and its answer."""
@@ -106,10 +103,6 @@ class Exchange:
         self.has_ended = True
         with suppress(ConnectionError):
             self._write(b"" if self.head.is_old else b"0\r\n\r\n")
-
-    def abort(self) -> None:
-        """Close the connection at once."""
-        self._connection.abort()
 
     def left(self) -> None:
         """Tell whoever wants to know that the client is gone."""

@@ -82,7 +82,7 @@ async def test_a_stream_on_which_nothing_happens_stays_alive(tmp_path: Path, leg
 async def test_who_does_not_read_what_his_call_says_is_let_go_and_the_call_ends(tmp_path: Path, modern_server: UpstreamServer) -> None:
     progress = {"method": "notifications/progress", "params": {"progressToken": PROGRESS, "progress": 1, "message": "x" * 1_000_000}}
     modern_server.says["echo"] = [progress] * 16
-    async with scene(tmp_path, modern_server, {"channel.WRITE_SECONDS": 0.3}) as running:
+    async with scene(tmp_path, modern_server, {"http_server.ConnectionBounds.stalled_seconds": 0.3}) as running:
         alice = running.client(ALICE)
         raw = socket.socket()
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -1,10 +1,11 @@
-"""The gateway's process over manifests with other bounds: `python gateway_bounded.py MANIFESTS MODULE.NAME=NUMBER…`; see gateway_offline."""
+"""The gateway's process over manifests with other bounds: `python gateway_bounded.py MANIFESTS MODULE.NAME[.FIELD]=NUMBER…`; see gateway_offline."""
 
 import asyncio
 import importlib
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from gateway_offline import main
@@ -23,11 +24,12 @@ async def bounded(path: Path, manifests: list[Manifest], bounds: Mapping[str, fl
 
 
 def put_in_place(bound: str) -> None:
-    """Replace a number of one module."""
+    """Replace a number of one module, or one that a class is made with there."""
     name, _, value = bound.partition("=")
-    module, _, constant = name.rpartition(".")
+    module, constant, *field = name.split(".")
     found = importlib.import_module(f"wharfinger_gateway.{module}")
-    setattr(found, constant, type(getattr(found, constant))(float(value)))
+    own = getattr(found, constant)
+    setattr(found, constant, partial(own, **{field[0]: float(value)}) if field else type(own)(float(value)))
 
 
 if __name__ == "__main__":
