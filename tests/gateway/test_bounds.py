@@ -223,14 +223,21 @@ async def test_a_clients_session_ends_unused_and_not_while_it_listens(tmp_path: 
 
 
 async def test_of_resources_a_client_is_told_of_so_many(tmp_path: Path, watched: WatchedServer) -> None:
-    bounds = {"subscribe.MAX_SUBSCRIPTIONS": 2, "answer.MAX_SUBSCRIPTIONS": 2}
-    async with scene(tmp_path, watched, bounds) as running:
+    async with scene(tmp_path, watched, {"subscribe.MAX_SUBSCRIPTIONS": 2}) as running:
         (alice,) = await running.clients(ALICE, 1)
         answered = [(await alice.send("resources/subscribe", {"uri": f"a://{n}"}))[1] for n in range(3)]
         assert [one.get("result") for one in answered] == [{}, {}, None]
         assert answered[2]["error"] == {"code": -32602, "message": "Invalid params a session has at most 2 subscriptions"}
         await alice.send("resources/unsubscribe", {"uri": "a://0"})
         assert (await alice.send("resources/subscribe", {"uri": "a://2"}))[1]["result"] == {}
+
+
+async def test_of_resources_a_stream_tells_of_so_many_and_says_of_which(tmp_path: Path, watched: WatchedServer) -> None:
+    async with scene(tmp_path, watched, {"answer.MAX_SUBSCRIPTIONS": 2}) as running:
+        stream = await running.client(ALICE).listen("a://0", "a://1", "a://2")
+        said = json.loads((await stream.content.readuntil(b"\n\n")).removeprefix(b"data: "))
+        assert said["params"]["notifications"] == {"resourceSubscriptions": ["a://0", "a://1"]}
+        assert watched.watched == {"a://0", "a://1"}
 
 
 async def test_at_one_server_so_many_resources_are_watched(tmp_path: Path, watched: WatchedServer) -> None:

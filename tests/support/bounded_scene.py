@@ -73,6 +73,14 @@ class Client:
         """Call the tool that asks, as a modern client that can be asked."""
         return (await self.modern("tools/call", {"name": "bot__ask", "arguments": {}} | more, ABLE))[1]["result"]
 
+    async def listen(self, *uris: str) -> aiohttp.ClientResponse:
+        """Open a modern client's stream, to be told of these resources."""
+        fields = self.fields | {"MCP-Protocol-Version": MODERN, "Mcp-Method": "subscriptions/listen"}
+        params = {"_meta": META, "notifications": {"resourceSubscriptions": uris}}
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params})
+        self.open.append(await self.http.post(f"{self.url}{PATH}", data=body, headers=fields))
+        return self.open[-1]
+
     async def stream(self, path: str = PATH) -> aiohttp.ClientResponse:
         """Open a stream."""
         self.open.append(await self.http.get(f"{self.url}{path}", headers=self.fields))
