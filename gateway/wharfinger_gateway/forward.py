@@ -120,7 +120,7 @@ async def forward(question: Question, choice: Choice, target: Target, params: Pa
 def _going(question: Question, choice: Choice, target: Target, params: Params, upstreams: Upstreams) -> Going:
     permit, relay, asks = question.permit, Relay(question, params), asking(question)
     server = upstreams.of(choice.installation, permit.principal, asks)
-    context = None if target.trace is None else target.trace.sent()
+    context = None if target.trace is None else target.trace.sent(target.method)
     return Going(
         question=question,
         asking=asks,

@@ -23,8 +23,8 @@ class Trace(Protocol):
     def step(self, name: str) -> None:
         """End the step that was under way, and begin another."""
 
-    def sent(self) -> TraceContext:
-        """End the step that was under way, begin that of the server, and return what the server is told."""
+    def sent(self, method: str) -> TraceContext:
+        """End the step that was under way, begin that of the server, which is asked by this method, and return what the server is told."""
 
     def end(self, attributes: dict[str, str], *, failed: bool) -> None:
         """End all of it."""
@@ -72,7 +72,7 @@ class Passed:
     def step(self, name: str) -> None:
         """See Trace."""
 
-    def sent(self) -> TraceContext:
+    def sent(self, method: str) -> TraceContext:
         """See Trace."""
         return self._context
 

@@ -1,7 +1,8 @@
 """Spans of calls, exported by OTLP over HTTP. Imported only where that was asked for: nobody else pays for the library.
 
-A call is a span of kind SERVER, named by its method, with one for each of its steps below it: `route` until what is asked for is found, `credential` until it is known whose
-installation serves it and with what, and one of kind CLIENT for the server's part. Everything about sampling, limits, batches and the way to the
+A call is a span of kind SERVER, named by its method, with one for each of its steps below it: `route` until what is asked for is found,
+`credential` until it is known whose installation serves it and with what, and one of kind CLIENT for the server's part, named by what the
+server is asked: a tool that stands for a resource is a `resources/read` there. Everything about sampling, limits, batches and the way to the
 collector is the SDK's, and set by its standard environment variables (OpenTelemetry, "SDK Environment Variables" and "OTLP Exporter"). No argument,
 result, credential or caller is in a span.
 """
@@ -79,8 +80,8 @@ class _Recorded:
     def step(self, name: str) -> None:
         self._begin(name, SpanKind.INTERNAL)
 
-    def sent(self) -> TraceContext:
-        return _context(self._begin(self._method, SpanKind.CLIENT))
+    def sent(self, method: str) -> TraceContext:
+        return _context(self._begin(method, SpanKind.CLIENT))
 
     def end(self, attributes: dict[str, str], *, failed: bool) -> None:
         self._step.end()

@@ -17,8 +17,9 @@ from eventually import eventually
 from gateway_process import GatewayProcess, gateway_process
 from gateway_served import Serve
 from gateway_upstream import UpstreamServer
-from gateway_world import ALICE, DAVE, SECRET, Manifest, by_entry, dump, entry, gateway, installation, pinned
+from gateway_world import ALICE, DAVE, SECRET, Manifest, by_entry, dump, entry, gateway, installation, pinned, tool
 from span_collector import SpanCollector, attributes, span_collector
+from wharfinger_mcp.resource_tool import MARK
 
 OFFLINE = str(Path(__file__).parents[1] / "support/gateway_offline.py")
 TRACE, SPAN, OTHER_SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "00f067aa0ba902b7"
@@ -33,8 +34,9 @@ def world(url: str, **spec: Any) -> list[Manifest]:
     return [
         *installation("bot", team="engineering", url=url),
         *installation("bridged", team="engineering", url=url, client_headers=False),
+        *installation("docs", entry="docs", team="engineering", url=url, tools=[tool("read", _meta={MARK: "a://1"})]),
         entry("github"),
-        gateway("tools", pinned("bot", prompts=["*"], resources=["*"]), pinned("bridged"), by_entry(), **spec),
+        gateway("tools", pinned("bot", prompts=["*"], resources=["*"]), pinned("bridged"), pinned("docs"), by_entry(), **spec),
     ]
 
 
@@ -237,6 +239,15 @@ async def test_a_request_for_anything_but_a_tool_is_a_span_of_its_own_method(
             "wharfinger.installation": "dev/bot", "wharfinger.chosen": "pinned", "wharfinger.outcome": "ok",
         }  # fmt: skip
         assert "tools/call" not in repr(gate.collector.spans)
+
+
+@pytest.mark.requirement("OPS-6")
+async def test_of_a_tool_that_stands_for_a_resource_the_servers_span_is_a_read(tmp_path: Path, modern_server: UpstreamServer) -> None:
+    modern_server.behaviour["a://1"] = {"contents": [{"uri": "a://1", "text": "hello"}]}
+    async with traced(tmp_path / "manifests", modern_server.url) as gate:
+        assert not (await gate.call("docs__read"))["result"].get("isError")
+        spans = await gate.spans("tools/call docs__read")
+        assert spans.keys() == {"whole", "route", "credential", "resources/read"}
 
 
 @pytest.mark.requirement("OPS-6")
