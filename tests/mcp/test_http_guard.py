@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from eventually import eventually
+from free_port import free_port
 from own_address import ADDRESS, rules
 from scripted_server import OK, Answering, Tcp, ask, take_request
 from wharfinger_crds.connection import Connection
@@ -70,8 +71,9 @@ async def test_a_name_that_resolves_to_something_else_at_the_next_connection_is_
     client: HttpClient, resolver: Resolver, tcp: Tcp, then: str
 ) -> None:
     ours, inside = Answering(OK, close=True), Answering(OK)
-    endpoint = await tcp(ours, ADDRESS)
-    await tcp(inside, "127.0.0.1", endpoint.origin.port)
+    port = free_port()
+    endpoint = await tcp(ours, ADDRESS, port)
+    await tcp(inside, "127.0.0.1", port)
     resolver.answers = [ADDRESS, then]
 
     assert await ask(client, at(endpoint)) == b"ok"
@@ -85,8 +87,9 @@ async def test_a_name_that_resolves_to_something_else_at_the_next_connection_is_
 
 async def test_a_name_cannot_change_between_the_check_and_the_connection(client: HttpClient, resolver: Resolver, tcp: Tcp) -> None:
     ours, inside = Answering(OK), Answering(OK)
-    endpoint = await tcp(ours, ADDRESS)
-    await tcp(inside, "127.0.0.1", endpoint.origin.port)
+    port = free_port()
+    endpoint = await tcp(ours, ADDRESS, port)
+    await tcp(inside, "127.0.0.1", port)
     resolver.answers = [ADDRESS, "127.0.0.1"]
 
     assert await ask(client, at(endpoint)) == b"ok"
@@ -98,8 +101,9 @@ async def test_of_several_addresses_only_those_are_connected_to_that_the_rules_o
     client: HttpClient, resolver: Resolver, tcp: Tcp
 ) -> None:
     ours, inside = Answering(OK), Answering(OK)
-    endpoint = await tcp(ours, ADDRESS)
-    await tcp(inside, "127.0.0.1", endpoint.origin.port)
+    port = free_port()
+    endpoint = await tcp(ours, ADDRESS, port)
+    await tcp(inside, "127.0.0.1", port)
     resolver.answers = [f"127.0.0.1 ::1 169.254.169.254 {ADDRESS}"]
 
     assert await ask(client, at(endpoint)) == b"ok"
