@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
+import platform_call
 from platform_cluster import SYSTEM, TENANT, PlatformCluster, entry, installation
 from quickstart.forward import forwarded
 from wharfinger_crds import names
@@ -17,7 +17,6 @@ from wharfinger_crds.token import token_hash, token_text
 
 SERVER = (Path(__file__).parents[1] / "bridge/testdata/stdio_server.py").read_text()
 TOKEN = token_text("team", "UpdatesUpdatesUpdatesUpdates00")
-META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
 
 
 def patient(*options: str) -> dict[str, Any]:
@@ -55,20 +54,7 @@ def url(platform: PlatformCluster) -> Iterator[str]:
 
 def call(url: str, number: int, **arguments: Any) -> dict[str, Any]:
     """Call the one tool; its server answers with the request, after `delay` seconds."""
-    tool = "patient__echo"
-    headers = {
-        "Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": tool,
-        "Authorization": f"Bearer {TOKEN}",
-    }  # fmt: skip
-    body = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {"name": tool, "arguments": arguments, "_meta": META}}
-    try:
-        answer = httpx2.post(url, json=body, headers=headers, timeout=60)
-    except httpx2.HTTPError as error:
-        return {"lost": repr(error)}
-    # What takes long is answered as a stream, of which the answer is the last event.
-    text = answer.text if answer.headers.get("content-type") == "application/json" else answer.text.rpartition("data: ")[2]
-    found: dict[str, Any] = json.loads(text) if text.startswith("{") else {"status": answer.status_code}
-    return found
+    return platform_call.call(url, TOKEN, "patient__echo", number, **arguments)
 
 
 def revision(platform: PlatformCluster) -> dict[str, Any]:
