@@ -8,12 +8,12 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from platform_cluster import SERVERS, SYSTEM, TENANT, PlatformCluster
+from platform_cluster import SERVERS, SYSTEM, TENANT, PlatformCluster, token
 from quickstart.call import call_both
 from quickstart.forward import forwarded
 from quickstart.steps import published_token
 from wharfinger_crds import names
-from wharfinger_crds.token import ALPHABET, token_hash, token_text
+from wharfinger_crds.token import ALPHABET, token_text
 
 TIME = names.server_name(TENANT, "time")
 
@@ -38,17 +38,13 @@ async def test_the_official_client_of_either_era_gets_its_answer(mode: str, endp
 
 @pytest.mark.requirement("GW-3", "AUT-4")
 def test_a_token_that_is_deleted_is_out_at_once(platform: PlatformCluster, endpoint: str) -> None:
-    token = token_text("team", "".join(secrets.choice(ALPHABET) for _ in range(30)))
-    manifest = {
-        "apiVersion": names.API_VERSION, "kind": "McpToken", "metadata": {"name": "short-lived", "namespace": SYSTEM},
-        "spec": {"subject": {"team": "quickstart"}, "tokenHash": token_hash(token)},
-    }  # fmt: skip
-    platform.apply(manifest)
-    platform.until(lambda: _initialize(endpoint, token).status_code == 200)
+    text = token_text("team", "".join(secrets.choice(ALPHABET) for _ in range(30)))
+    platform.apply(token("short-lived", text, team="quickstart"))
+    platform.until(lambda: _initialize(endpoint, text).status_code == 200)
 
     platform.run("delete", "mcptoken", "short-lived", "-n", SYSTEM)
 
-    platform.until(lambda: _initialize(endpoint, token).status_code == 401, 5)
+    platform.until(lambda: _initialize(endpoint, text).status_code == 401, 5)
 
 
 HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}

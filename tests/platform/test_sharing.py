@@ -7,14 +7,13 @@ import pytest
 import yaml
 
 from platform_call import call
-from platform_cluster import SERVERS, SYSTEM, TENANT, PlatformCluster, entry, installation
+from platform_cluster import SERVERS, SYSTEM, TENANT, PlatformCluster, entry, gateway, installation, token
 from quickstart.forward import forwarded
 from wharfinger_crds import names
-from wharfinger_crds.token import token_hash, token_text
+from wharfinger_crds.token import token_text
 
 NAME, TOOL = "shared", "shared__get_current_time"
 ALICE, BOB, TEAM = "test:alice", "test:bob", "quickstart"
-SUBJECTS: dict[str, dict[str, str]] = {ALICE: {"user": ALICE}, BOB: {"user": BOB}, TEAM: {"team": TEAM}}
 TOKENS = {
     ALICE: token_text("user", "SharingSharingSharingSharing0A"),
     BOB: token_text("user", "SharingSharingSharingSharing0B"),
@@ -31,12 +30,6 @@ def personal(**sharing: Any) -> dict[str, Any]:
     made = installation(NAME, NAME)
     made["spec"] |= {"owner": {"user": ALICE}, **({"sharing": sharing} if sharing else {})}
     return made
-
-
-def token(subject: str) -> dict[str, Any]:
-    spec = {"subject": SUBJECTS[subject], "tokenHash": token_hash(TOKENS[subject])}
-    metadata = {"name": subject.replace(":", "-") + "-sharing", "namespace": SYSTEM}
-    return {"apiVersion": names.API_VERSION, "kind": "McpToken", "metadata": metadata, "spec": spec}
 
 
 @pytest.fixture(scope="module")
@@ -65,23 +58,19 @@ def members(platform: PlatformCluster) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def answers(platform: PlatformCluster, members: None) -> Iterator[Answers]:
     """Ask what everybody is answered by Alice's installation, which the team's gateway pins."""
-    gateway = {
-        "title": NAME, "visibility": {"scope": "Team", "teams": [TEAM]}, "authentication": {"bearerTokens": {"enabled": True}},
-        "tools": [{"installationRef": {"name": NAME}, "include": ["*"]}],
-    }  # fmt: skip
-    platform.apply(
-        entry(NAME, command=["mcp-server-time"], transport="Stdio"),
-        personal(),
-        {"apiVersion": names.API_VERSION, "kind": "McpGateway", "metadata": {"name": NAME, "namespace": TENANT}, "spec": gateway},
-        *map(token, SUBJECTS),
-    )
+    tokens = [
+        token("sharing-alice", TOKENS[ALICE], user=ALICE),
+        token("sharing-bob", TOKENS[BOB], user=BOB),
+        token("sharing-team", TOKENS[TEAM], team=TEAM),
+    ]
+    platform.apply(entry(NAME, command=["mcp-server-time"], transport="Stdio"), personal(), gateway(NAME, NAME), *tokens)
     platform.ready("mcpinstallation", NAME)
     platform.ready("mcpgateway", NAME)
     with forwarded(platform.node.kubectl, platform.node.kubeconfig, SYSTEM, "service/wharfinger-gateway", 80) as port:
         url = f"http://127.0.0.1:{port}/v1/mcp/{TENANT}.{NAME}"
         yield lambda: {who: call(url, text, TOOL, timezone="Europe/Berlin") for who, text in TOKENS.items()}
     platform.run("delete", "mcpgateway", NAME, "-n", TENANT)
-    platform.run("delete", "mcptoken", "-n", SYSTEM, *(token(subject)["metadata"]["name"] for subject in SUBJECTS))
+    platform.run("delete", "mcptoken", "-n", SYSTEM, *(one["metadata"]["name"] for one in tokens))
     platform.remove(NAME)
 
 

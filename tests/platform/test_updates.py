@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import platform_call
-from platform_cluster import SYSTEM, TENANT, PlatformCluster, entry, installation
+from platform_cluster import SYSTEM, TENANT, PlatformCluster, entry, gateway, installation, token
 from quickstart.forward import forwarded
 from wharfinger_crds import names
-from wharfinger_crds.token import token_hash, token_text
+from wharfinger_crds.token import token_text
 
 SERVER = (Path(__file__).parents[1] / "bridge/testdata/stdio_server.py").read_text()
 TOKEN = token_text("team", "UpdatesUpdatesUpdatesUpdates00")
@@ -27,19 +27,7 @@ def patient(*options: str) -> dict[str, Any]:
 
 @pytest.fixture
 def url(platform: PlatformCluster) -> Iterator[str]:
-    gateway = {
-        "title": "Updates", "visibility": {"scope": "Team", "teams": ["quickstart"]}, "authentication": {"bearerTokens": {"enabled": True}},
-        "tools": [{"installationRef": {"name": "patient"}, "include": ["echo"]}],
-    }  # fmt: skip
-    platform.apply(
-        patient(),
-        installation("patient", "patient"),
-        {"apiVersion": names.API_VERSION, "kind": "McpGateway", "metadata": {"name": "updates", "namespace": TENANT}, "spec": gateway},
-        {
-            "apiVersion": names.API_VERSION, "kind": "McpToken", "metadata": {"name": "updates", "namespace": SYSTEM},
-            "spec": {"subject": {"team": "quickstart"}, "tokenHash": token_hash(TOKEN)},
-        },
-    )  # fmt: skip
+    platform.apply(patient(), installation("patient", "patient"), gateway("updates", "patient"), token("updates", TOKEN, team="quickstart"))
     platform.ready("mcpinstallation", "patient")
     platform.ready("mcpgateway", "updates")
     with forwarded(platform.node.kubectl, platform.node.kubeconfig, SYSTEM, "service/wharfinger-gateway", 80) as port:

@@ -9,6 +9,7 @@ from typing import Any
 
 from cluster_access import Node
 from wharfinger_crds import names
+from wharfinger_crds.token import token_hash
 
 SYSTEM, SERVERS, TENANT = "wharfinger-system", "wharfinger-servers", "quickstart"
 SECONDS = 60.0
@@ -24,6 +25,21 @@ def installation(name: str, entry_name: str, **values: str) -> dict[str, Any]:
     """A team's installation in the quickstart's namespace."""
     spec = {"entryRef": {"name": entry_name}, "owner": {"team": "quickstart"}, "values": values}
     return {"apiVersion": names.API_VERSION, "kind": "McpInstallation", "metadata": {"name": name, "namespace": TENANT}, "spec": spec}
+
+
+def gateway(name: str, installed: str) -> dict[str, Any]:
+    """A gateway for that team and whom it counts in, with every tool of an installation."""
+    spec = {
+        "title": name, "visibility": {"scope": "Team", "teams": ["quickstart"]}, "authentication": {"bearerTokens": {"enabled": True}},
+        "tools": [{"installationRef": {"name": installed}, "include": ["*"]}],
+    }  # fmt: skip
+    return {"apiVersion": names.API_VERSION, "kind": "McpGateway", "metadata": {"name": name, "namespace": TENANT}, "spec": spec}
+
+
+def token(name: str, text: str, **subject: str) -> dict[str, Any]:
+    """A token, by its hash, for a user or a team."""
+    spec = {"subject": subject, "tokenHash": token_hash(text)}
+    return {"apiVersion": names.API_VERSION, "kind": "McpToken", "metadata": {"name": name, "namespace": SYSTEM}, "spec": spec}
 
 
 @dataclass(frozen=True)
