@@ -77,9 +77,8 @@ class Registry:
         document = json.dumps(
             {"os": "linux", "architecture": architecture, "config": config, "rootfs": {"type": "layers", "diff_ids": []}}
         ).encode()
-        await self._blob(repository, document)
         config_type = f"{OCI}config.v1+json" if family == OCI else f"{DOCKER}container.image.v1+json"
-        descriptor = {"mediaType": config_type, "digest": digest_of(document), "size": len(document)}
+        descriptor = {"mediaType": config_type, **await self._blob(repository, document)}
         manifest_type = f"{OCI}manifest.v1+json" if family == OCI else f"{DOCKER}distribution.manifest.v2+json"
         return await self._manifest(repository, tag, {"schemaVersion": 2, "mediaType": manifest_type, "config": descriptor, "layers": []})
 
@@ -91,15 +90,16 @@ class Registry:
         with tarfile.open(archive) as layout:
             blobs = {member.name: layout.extractfile(member) for member in layout.getmembers() if member.isfile()}
             contents = {name: blob.read() for name, blob in blobs.items() if blob}
+
+        def named(descriptor: Mapping[str, Any]) -> bytes:
+            return contents[f"blobs/{descriptor['digest'].replace(':', '/')}"]
+
         (described,) = json.loads(contents["index.json"])["manifests"]
-        manifest = json.loads(contents[f"blobs/sha256/{described['digest'].removeprefix('sha256:')}"])
-        described_config = manifest["config"]
-        config = json.loads(contents[f"blobs/sha256/{described_config['digest'].removeprefix('sha256:')}"])
-        config = json.dumps(config | {"author": self.host}).encode()
-        manifest["config"] = described_config | {"digest": digest_of(config), "size": len(config)}
-        await self._blob(repository, config)
+        manifest = json.loads(named(described))
+        config = json.loads(named(manifest["config"])) | {"author": self.host}
+        manifest["config"] |= await self._blob(repository, json.dumps(config).encode())
         for part in manifest["layers"]:
-            await self._blob(repository, contents[f"blobs/sha256/{part['digest'].removeprefix('sha256:')}"])
+            await self._blob(repository, named(part))
         return await self._manifest(repository, tag, {"mediaType": described["mediaType"], **manifest})
 
     async def push_index(self, repository: str, tag: str, parts: Sequence[tuple[str, str]], family: str = OCI) -> str:
@@ -112,13 +112,16 @@ class Registry:
         index_type = f"{OCI}index.v1+json" if family == OCI else f"{DOCKER}distribution.manifest.list.v2+json"
         return await self._manifest(repository, tag, {"schemaVersion": 2, "mediaType": index_type, "manifests": entries})
 
-    async def _blob(self, repository: str, content: bytes) -> None:
+    async def _blob(self, repository: str, content: bytes) -> dict[str, Any]:
+        """Push a content, and return what describes it in a manifest, but for its type."""
+        digest = digest_of(content)
         async with aiohttp.ClientSession(headers=self.headers) as session:
             async with session.post(f"http://{self.host}/v2/{repository}/blobs/uploads/") as begun:
                 assert begun.status == 202, await begun.text()
                 location = begun.headers["Location"]
-            async with session.put(f"{location}&digest={digest_of(content)}", data=io.BytesIO(content)) as done:
+            async with session.put(f"{location}&digest={digest}", data=io.BytesIO(content)) as done:
                 assert done.status == 201, await done.text()
+        return {"digest": digest, "size": len(content)}
 
     async def _manifest(self, repository: str, tag: str, document: Mapping[str, Any]) -> str:
         content = json.dumps(document).encode()
