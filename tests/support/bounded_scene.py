@@ -27,6 +27,11 @@ def world(server: UpstreamServer) -> list[Manifest]:
     return [*installation("bot", team="engineering", url=server.url, tools=tools), gateway("tools", selected)]
 
 
+def modern_fields(method: str) -> dict[str, str]:
+    """Return what a modern client says of a request in its head."""
+    return {"MCP-Protocol-Version": MODERN, "Mcp-Method": method}
+
+
 @dataclass
 class Client:
     """One client of a caller."""
@@ -66,8 +71,8 @@ class Client:
 
     async def modern(self, method: str, params: Any, capabilities: Any = None) -> tuple[int, Any]:
         """Send a request as a modern client."""
-        fields = {"MCP-Protocol-Version": MODERN, "Mcp-Method": method} | ({"Mcp-Name": params["name"]} if "name" in params else {})
-        return await self.send(method, {"_meta": META | {CAPABILITIES: capabilities or {}}} | params, **fields)
+        named = {"Mcp-Name": params["name"]} if "name" in params else {}
+        return await self.send(method, {"_meta": META | {CAPABILITIES: capabilities or {}}} | params, **modern_fields(method), **named)
 
     async def ask(self, **more: Any) -> Any:
         """Call the tool that asks, as a modern client that can be asked."""
@@ -75,7 +80,7 @@ class Client:
 
     async def listen(self, *uris: str) -> aiohttp.ClientResponse:
         """Open a modern client's stream, to be told of these resources."""
-        fields = self.fields | {"MCP-Protocol-Version": MODERN, "Mcp-Method": "subscriptions/listen"}
+        fields = self.fields | modern_fields("subscriptions/listen")
         params = {"_meta": META, "notifications": {"resourceSubscriptions": uris}}
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params})
         self.open.append(await self.http.post(f"{self.url}{PATH}", data=body, headers=fields))

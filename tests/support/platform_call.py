@@ -5,13 +5,13 @@ from typing import Any
 
 import httpx2
 
-META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+from gateway_caller import META, MODERN
 
 
 def call(url: str, token: str, tool: str, number: int = 0, **arguments: Any) -> dict[str, Any]:
     """Return the answer, `{"lost": …}` where none came, or `{"status": …}` where it is none of MCP."""
     headers = {
-        "Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": tool,
+        "Accept": "application/json, text/event-stream", "MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": tool,
         "Authorization": f"Bearer {token}",
     }  # fmt: skip
     body = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {"name": tool, "arguments": arguments, "_meta": META}}
