@@ -86,7 +86,7 @@ async def enforce(kubeconfig: str, manifests: list[Object], tenant: str, catalog
 
         # What the API server knows of kinds it may keep for half a minute: parameters of a new one are not known before.
         await cluster.create(kind_resource(ENVIRONMENT), environment)
-        # Of several refusals the API server says one, always the same: this owner is granted, so that there is only one.
+        # Of several refusals the API server says one, whichever policy comes first: this owner is granted, so that there is only one.
         there = {"metadata": meta, "spec": {**spec, "owner": {"team": "engineering"}, "environmentRef": {"name": tenant}}}
         words = "does not allow installations of namespace"
         await until(lambda: refused_with(cluster.create(kind_resource(INSTALLATION), there, dry_run=True), words), 180.0)

@@ -94,7 +94,8 @@ class OperatorProcess:
 
     async def writes(self, resource: str = "") -> int:
         """Return how many times it wrote something, its lease apart; or one resource, such as `deployments`."""
-        return sum(count for name, count in (await self.written()).items() if name.startswith(resource))
+        written = await self.written()
+        return written[resource] if resource else written.total()
 
     async def settled(self, seconds: float = 30.0) -> None:
         """Wait until it has written nothing for a while: what it gathers before it writes is written then."""
